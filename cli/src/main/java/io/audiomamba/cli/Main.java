@@ -1,0 +1,7 @@
+package io.audiomamba.cli;
+
+/** The command {@code audiomamba}. */
+public final class Main {
+
+    private Main() {}
+}

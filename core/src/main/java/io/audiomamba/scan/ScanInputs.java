@@ -1,0 +1,85 @@
+package io.audiomamba.scan;
+
+import io.audiomamba.torch.Tensors;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * The operands of the 2-D selective scan. B is the batch, H x W the token grid, D the channels, N the state size,
+ * R the rank of the step size, and 4 the {@linkplain SelectiveScan2d directions}.
+ *
+ * @param tokens      u, (B, H, W, D)
+ * @param projections what x_proj reads off each token for each direction: the low-rank step size, then the input
+ *                    matrix B_t, then the output matrix C_t; (B, H, W, 4, R + 2 N)
+ * @param dtWeight    W_dt, (4, D, R)
+ * @param dtBias      b, (4, D)
+ * @param aLogs       log(-A), (4 D, N)
+ * @param skip        the skip connection D, (4 D)
+ */
+public record ScanInputs(Tensor tokens, Tensor projections, Tensor dtWeight, Tensor dtBias, Tensor aLogs,
+        Tensor skip) {
+
+    /** Number of scan directions. */
+    public static final int DIRECTIONS = 4;
+
+    /**
+     * Checks every shape against the others.
+     *
+     * @throws IllegalArgumentException naming the operand that does not fit
+     */
+    public ScanInputs {
+        long b = tokens.size(0);
+        long h = tokens.size(1);
+        long w = tokens.size(2);
+        long d = tokens.size(3);
+        long r = dtWeight.size(2);
+        long n = aLogs.size(1);
+        expect("projections", projections, b, h, w, DIRECTIONS, r + 2 * n);
+        expect("dtWeight", dtWeight, DIRECTIONS, d, r);
+        expect("dtBias", dtBias, DIRECTIONS, d);
+        expect("aLogs", aLogs, DIRECTIONS * d, n);
+        expect("skip", skip, DIRECTIONS * d);
+    }
+
+    private static void expect(String name, Tensor tensor, long... shape) {
+        if (!java.util.Arrays.equals(Tensors.shape(tensor), shape)) {
+            throw new IllegalArgumentException(name + " has shape " + java.util.Arrays.toString(Tensors.shape(tensor))
+                    + ", not " + java.util.Arrays.toString(shape));
+        }
+    }
+
+    public int batch() {
+        return (int) tokens.size(0);
+    }
+
+    public int height() {
+        return (int) tokens.size(1);
+    }
+
+    public int width() {
+        return (int) tokens.size(2);
+    }
+
+    public int channels() {
+        return (int) tokens.size(3);
+    }
+
+    /** N. */
+    public int stateSize() {
+        return (int) aLogs.size(1);
+    }
+
+    /** R. */
+    public int rank() {
+        return (int) dtWeight.size(2);
+    }
+
+    /** The operands in the order of the record's components. */
+    public Tensor[] tensors() {
+        return new Tensor[] {tokens, projections, dtWeight, dtBias, aLogs, skip};
+    }
+
+    /** The inverse of {@link #tensors()}. */
+    public static ScanInputs of(Tensor[] tensors) {
+        return new ScanInputs(tensors[0], tensors[1], tensors[2], tensors[3], tensors[4], tensors[5]);
+    }
+}

@@ -1,0 +1,32 @@
+package io.audiomamba.scan;
+
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * One implementation of the operation that {@link SelectiveScan2d} defines. Kernels hold no state of a call and may
+ * be used by several threads at once.
+ */
+public interface ScanKernel {
+
+    /** The name by which {@code -Daudiomamba.scan=} and {@code doctor} know this kernel. */
+    String name();
+
+    /** Whether this kernel can run on tensors of {@code device} here. */
+    boolean supports(Device device);
+
+    /**
+     * The merged result y, (B, H, W, D), contiguous, in the type of the tokens. No graph is recorded.
+     *
+     * @param inputs on one device; of any floating type, and strided in any way
+     */
+    Tensor forward(ScanInputs inputs);
+
+    /**
+     * The gradients of all operands, contiguous, each in its operand's type.
+     *
+     * @param inputs     what {@link #forward} was given
+     * @param gradMerged dL/dy, (B, H, W, D), strided in any way
+     */
+    ScanInputs backward(ScanInputs inputs, Tensor gradMerged);
+}

@@ -1,0 +1,97 @@
+package io.audiomamba.scan;
+
+import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
+
+import io.audiomamba.torch.Tensors;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * The scan as the formulas read, in LibTorch's own operations, with LibTorch's own gradients, in any floating type and
+ * on any device: the oracle that the other kernels are tested against. It loops over time in Java and is slow.
+ */
+public final class TorchScan implements ScanKernel {
+
+    @Override
+    public String name() {
+        return "torch";
+    }
+
+    @Override
+    public boolean supports(Device device) {
+        return true;
+    }
+
+    @Override
+    public Tensor forward(ScanInputs in) {
+        Tensor sequences = directions(in);
+        return CrossScan.CROSS.merge(sequences, in.height(), in.width()).contiguous();
+    }
+
+    /** The four results before they are merged, each in the order of its direction, (B, 4, H W, D). */
+    public static Tensor directions(ScanInputs in) {
+        long d = in.channels();
+        long r = in.rank();
+        long n = in.stateSize();
+        Tensor u = CrossScan.CROSS.scan(in.tokens());
+        Tensor[] ordered = new Tensor[DIRECTIONS];
+        for (int k = 0; k < DIRECTIONS; k++) {
+            ordered[k] = CrossScan.CROSS.sequence(in.projections().select(3, k), k);
+        }
+        Tensor projections = torch.stack(new TensorVector(ordered), 1);
+        Tensor lowRank = projections.narrow(3, 0, r);
+        Tensor b = projections.narrow(3, r, n);
+        Tensor c = projections.narrow(3, r + n, n);
+        Tensor dt = torch.softplus(lowRank.matmul(in.dtWeight().transpose(1, 2)).add(in.dtBias().unsqueeze(1)));
+        Tensor a = in.aLogs().exp().neg().view(DIRECTIONS, d, n);
+        return recurrence(u, dt, a, b, c).add(u.mul(in.skip().view(DIRECTIONS, 1, d)));
+    }
+
+    /**
+     * The recurrence without skip connection.
+     *
+     * @param u  (B, K, L, D)
+     * @param dt (B, K, L, D), positive
+     * @param a  (K, D, N), negative
+     * @param b  (B, K, L, N)
+     * @param c  (B, K, L, N)
+     * @return y, (B, K, L, D)
+     */
+    private static Tensor recurrence(Tensor u, Tensor dt, Tensor a, Tensor b, Tensor c) {
+        Tensor state = null;
+        TensorVector outputs = new TensorVector();
+        for (long t = 0; t < u.size(2); t++) {
+            long now = t;
+            Tensor before = state;
+            Tensor after = Tensors.scoped(() -> {
+                Tensor dtNow = dt.select(2, now).unsqueeze(-1);
+                Tensor input = dtNow.mul(u.select(2, now).unsqueeze(-1)).mul(b.select(2, now).unsqueeze(2));
+                return before == null ? input : dtNow.mul(a).exp().mul(before).add(input);
+            });
+            outputs.push_back(Tensors.scoped(() -> after.mul(c.select(2, now).unsqueeze(2)).sum(-1)));
+            state = after;
+        }
+        return torch.stack(outputs, 2);
+    }
+
+    @Override
+    public ScanInputs backward(ScanInputs in, Tensor gradMerged) {
+        try (var _ = new AutoGradMode(true)) {
+            Tensor[] leaves = in.tensors();
+            for (int i = 0; i < leaves.length; i++) {
+                leaves[i] = leaves[i].detach().requires_grad_(true);
+            }
+            TensorVector gradients = torch.grad(new TensorVector(forward(ScanInputs.of(leaves))),
+                    new TensorVector(leaves), new TensorVector(gradMerged), new BoolOptional(), false, false);
+            Tensor[] result = new Tensor[leaves.length];
+            for (int i = 0; i < leaves.length; i++) {
+                result[i] = gradients.get(i).contiguous();
+            }
+            return ScanInputs.of(result);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+package io.audiomamba.torch;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorBase;
+import org.bytedeco.pytorch.TensorTensorHook;
+import org.bytedeco.pytorch.VoidTensorHook;
+
+/**
+ * Lets an operation that is computed outside LibTorch take part in its automatic differentiation.
+ *
+ * <p>The presets do not expose LibTorch's own custom functions to Java. What works is a graph of LibTorch's cheapest
+ * operations that has the right edges, with hooks that exchange the gradients that flow along them:
+ *
+ * <pre>
+ *   e_i  = in_i.view_as(in_i)                       a node per input, whose hook returns that input's gradient
+ *   link = sum over i of e_i.narrow(0, 0, 0).sum()  an exact zero that carries the edges
+ *   out  = link.expand(y.sizes()), its data set to y, with a hook that computes all gradients from dL/dout
+ * </pre>
+ *
+ * <p>LibTorch calls the hooks through pointers that it does not own: a tape holds them, and whatever the backward
+ * pass needs, until it is closed. So one tape spans one training step, forward and backward:
+ *
+ * <pre>
+ *   try (var _ = new GradientTape(); var _ = new PointerScope()) {
+ *       loss(model.forward(x)).backward();
+ *       optimizer.step();
+ *   }
+ * </pre>
+ *
+ * <p>A tape belongs to the thread that opened it; LibTorch may call the hooks on another thread.
+ */
+public final class GradientTape implements AutoCloseable {
+
+    /** The gradient of an operation. */
+    @FunctionalInterface
+    public interface Backward {
+        /**
+         * @param gradOut dL/dout, in the shape and type of the output
+         * @return dL/din for every input, in order, each with its input's shape and type
+         */
+        Tensor[] gradients(Tensor gradOut);
+    }
+
+    private static final ThreadLocal<GradientTape> CURRENT = new ThreadLocal<>();
+
+    static {
+        Natives.loadTorch();
+    }
+
+    private final GradientTape outer = CURRENT.get();
+    private final List<Pointer> held = new ArrayList<>();
+    /** What a hook returned last on each thread: LibTorch copies it only after the hook has returned. */
+    private final Map<Thread, Pointer> returned = new ConcurrentHashMap<>();
+
+    public GradientTape() {
+        CURRENT.set(this);
+    }
+
+    /**
+     * Makes {@code value}, computed from {@code inputs} without a graph, a node of the graph.
+     *
+     * @param value    the operation's result; nobody else may write to it
+     * @param inputs   the operation's inputs; those that require no gradient get none
+     * @param backward called at most once, in the backward pass; it may use {@code inputs}, which the tape keeps
+     * @return {@code value} itself if no input requires a gradient, else a tensor with its data and the graph's edges
+     * @throws IllegalStateException if a gradient is required and this thread has no open tape
+     */
+    public static Tensor differentiable(Tensor value, Tensor[] inputs, Backward backward) {
+        boolean required = false;
+        for (Tensor input : inputs) {
+            required |= input.requires_grad();
+        }
+        if (!required || !GradMode.is_enabled()) {
+            return value;
+        }
+        GradientTape tape = CURRENT.get();
+        if (tape == null) {
+            throw new IllegalStateException("a gradient is required but no GradientTape is open on this thread");
+        }
+        return tape.record(value, inputs, backward);
+    }
+
+    private Tensor record(Tensor value, Tensor[] inputs, Backward backward) {
+        Tensor[] gradients = new Tensor[inputs.length];
+        Tensor link = null;
+        for (int i = 0; i < inputs.length; i++) {
+            hold(inputs[i]);
+            if (inputs[i].requires_grad()) {
+                Tensor edge = inputs[i].view_as(inputs[i]);
+                edge.register_hook(hold(new InputHook(gradients, i)));
+                Tensor zero = edge.narrow(0, 0, 0).sum();
+                link = link == null ? zero : link.add(zero);
+            }
+        }
+        Tensor out = link.expand(value.sizes());
+        out.set_data(value);
+        out.register_hook(hold(new OutputHook(gradients, inputs, backward)));
+        return out;
+    }
+
+    private <P extends Pointer> P hold(P pointer) {
+        pointer.retainReference();
+        held.add(pointer);
+        return pointer;
+    }
+
+    /** Frees the hooks and what they kept. The graph must not be used afterwards. */
+    @Override
+    public void close() {
+        CURRENT.set(outer);
+        held.forEach(Pointer::releaseReference);
+        held.clear();
+        returned.values().forEach(Pointer::releaseReference);
+        returned.clear();
+    }
+
+    private final class OutputHook extends VoidTensorHook {
+        private final Tensor[] gradients;
+        private final Tensor[] inputs;
+        private final transient Backward backward;
+
+        OutputHook(Tensor[] gradients, Tensor[] inputs, Backward backward) {
+            this.gradients = gradients;
+            this.inputs = inputs;
+            this.backward = backward;
+        }
+
+        @Override
+        public void call(TensorBase gradOut) {
+            try (PointerScope scope = new PointerScope()) {
+                scope.attach(gradOut);
+                Tensor[] computed = backward.gradients(new Tensor(gradOut));
+                for (int i = 0; i < inputs.length; i++) {
+                    if (inputs[i].requires_grad()) {
+                        gradients[i] = computed[i];
+                        gradients[i].retainReference();
+                    }
+                }
+            }
+        }
+    }
+
+    private final class InputHook extends TensorTensorHook {
+        private final Tensor[] gradients;
+        private final int index;
+
+        InputHook(Tensor[] gradients, int index) {
+            this.gradients = gradients;
+            this.index = index;
+        }
+
+        @Override
+        public TensorBase call(TensorBase placeholder) {
+            placeholder.close();
+            Tensor gradient = gradients[index];
+            gradients[index] = null;
+            Pointer previous = returned.put(Thread.currentThread(), gradient);
+            if (previous != null) {
+                previous.releaseReference();
+            }
+            return gradient;
+        }
+    }
+}
