@@ -1,0 +1,34 @@
+package io.audiomamba.model;
+
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * The model: {@linkplain Backbone VMamba} and a {@link Head}.
+ *
+ * <p>It holds no state of a pass; several threads may run it at once outside training.
+ */
+public final class AudioMamba {
+
+    private final ModelConfig config;
+    private final Backbone backbone;
+    private final Head head;
+
+    /** Declares every tensor of the model in {@code parameters}, which must outlive it. */
+    public AudioMamba(ModelConfig config, Parameters parameters) {
+        this.config = config;
+        this.backbone = new Backbone(parameters.root(), config);
+        this.head = Head.of(parameters.root(), config);
+    }
+
+    public ModelConfig config() {
+        return config;
+    }
+
+    /**
+     * @param image (B, channels, H, W), float32
+     * @return logits
+     */
+    public Head.Output forward(Tensor image, Pass pass) {
+        return head.forward(backbone.forward(image, pass), pass);
+    }
+}

@@ -1,0 +1,22 @@
+package io.audiomamba.model;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+
+/** y = x W^T + b on the last dimension. */
+final class Linear {
+
+    private final Tensor weight;
+    private final Tensor bias;
+
+    Linear(Parameters.Scope scope, long in, long out, boolean biased) {
+        weight = scope.parameter("weight", Initializer.NORMAL, out, in);
+        bias = biased ? scope.parameter("bias", Initializer.ZEROS, out) : null;
+    }
+
+    /** (..., in) to (..., out). */
+    Tensor forward(Tensor x) {
+        return bias == null ? torch.linear(x, weight) : torch.linear(x, weight, new TensorOptional(bias));
+    }
+}

@@ -1,0 +1,24 @@
+package io.audiomamba.model;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+
+/** The feed-forward network of a block: linear, GELU, linear, each followed by dropout. */
+final class Mlp {
+
+    private final Linear fc1;
+    private final Linear fc2;
+    private final double dropout;
+
+    Mlp(Parameters.Scope scope, long channels, long hidden, double dropout) {
+        this.fc1 = new Linear(scope.child("fc1"), channels, hidden, true);
+        this.fc2 = new Linear(scope.child("fc2"), hidden, channels, true);
+        this.dropout = dropout;
+    }
+
+    /** (..., C) to (..., C). */
+    Tensor forward(Tensor x, Pass pass) {
+        Tensor hidden = Dropout.values(torch.gelu(fc1.forward(x)), dropout, pass);
+        return Dropout.values(fc2.forward(hidden), dropout, pass);
+    }
+}

@@ -1,0 +1,159 @@
+package io.audiomamba.model;
+
+import io.audiomamba.error.ConfigurationException;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+
+/**
+ * The shape of a model, in the terms of VMamba's constructor.
+ *
+ * @param inChannels     channels of the input image: 1 for spectrograms, 3 for ImageNet models
+ * @param classes        number of scores
+ * @param dims           width of the tokens in each stage
+ * @param depths         number of blocks in each stage
+ * @param stateSize      N, the state of the scan for each channel
+ * @param ssmRatio       width of the scan over width of the tokens
+ * @param scanForm       the variant of the token mixer
+ * @param convBias       whether the depthwise convolution has a bias
+ * @param mlpRatio       width of the feed-forward network over width of the tokens; 0 for none
+ * @param patchEmbedding how the image becomes tokens
+ * @param downsampling   what lies between two stages
+ * @param normalization  of tokens, everywhere
+ * @param head           what turns tokens into scores
+ * @param dropPath       drop path rate of the last block, in [0, 1)
+ * @param ssmDropout     dropout after the token mixer, in [0, 1)
+ * @param mlpDropout     dropout in the feed-forward network, in [0, 1)
+ */
+public record ModelConfig(int inChannels, int classes, List<Integer> dims, List<Integer> depths, int stateSize,
+        double ssmRatio, ScanForm scanForm, boolean convBias, double mlpRatio, PatchEmbedding patchEmbedding,
+        Downsampling downsampling, Normalization normalization, HeadKind head, double dropPath, double ssmDropout,
+        double mlpDropout) {
+
+    /** {@code patchembed_version}. */
+    public enum PatchEmbedding {
+        /** One 4 x 4 convolution. */
+        V1,
+        /** Two 3 x 3 convolutions with stride 2. */
+        V2
+    }
+
+    /** {@code downsample_version}. */
+    public enum Downsampling {
+        /** Patch merging. */
+        V1,
+        /** A 2 x 2 convolution with stride 2. */
+        V2,
+        /** A 3 x 3 convolution with stride 2. */
+        V3
+    }
+
+    /** {@code norm_layer}. */
+    public enum Normalization {
+        /** LayerNorm. */
+        LN,
+        /** LayerNorm over the channels of channels-first images: the same mathematics. */
+        LN2D,
+        /** BatchNorm. */
+        BN
+    }
+
+    /** What turns tokens into scores. */
+    public enum HeadKind {
+        /** VMamba's and DASS's classifier. */
+        LINEAR,
+        /** HTS-AT's token-semantic module, which also scores every time step of a folded spectrogram. */
+        TOKEN_SEMANTIC
+    }
+
+    /**
+     * {@code forward_type}: a base and suffixes. The bases {@code v0}, {@code v01} to {@code v05}, {@code v2} and
+     * {@code v3} name implementations of the same mathematics.
+     *
+     * @param name as the official code spells it, such as {@code v05_noz}
+     */
+    public record ScanForm(String name) {
+
+        private static final Pattern KNOWN = Pattern.compile("(v0[1-5]?|v2|v3)(_no32|_oact|_noz|_nozact)*");
+
+        /**
+         * @throws ConfigurationException if the scan has other directions or parts than this project computes
+         */
+        public ScanForm {
+            require(KNOWN.matcher(name).matches(), "forward_type", name,
+                    "v0, v01 to v05, v2 or v3, perhaps with _noz, _nozact, _oact, _no32");
+        }
+
+        /** Whether a second half of the input projection multiplies the result. */
+        public boolean gated() {
+            return !hasSuffix("noz");
+        }
+
+        /** Whether that half goes through SiLU first. */
+        public boolean gateActivated() {
+            return !hasSuffix("nozact");
+        }
+
+        /** Whether the scan's normalised result goes through GELU. */
+        public boolean outputActivated() {
+            return hasSuffix("oact");
+        }
+
+        private boolean hasSuffix(String suffix) {
+            return List.of(name.split("_")).contains(suffix);
+        }
+    }
+
+    /**
+     * @throws ConfigurationException naming the value that makes no sense
+     */
+    public ModelConfig {
+        dims = List.copyOf(dims);
+        depths = List.copyOf(depths);
+        require(inChannels > 0, "in_chans", inChannels, "1 or more");
+        require(classes > 0, "num_classes", classes, "1 or more");
+        require(!depths.isEmpty() && depths.stream().allMatch(depth -> depth > 0), "depths", depths,
+                "one positive number for each stage");
+        require(dims.size() == depths.size() && dims.stream().allMatch(dim -> dim > 0), "dims", dims,
+                "one positive width for each of the " + depths.size() + " stages");
+        require(stateSize > 0, "ssm_d_state", stateSize, "1 or more");
+        require(ssmRatio > 0, "ssm_ratio", ssmRatio, "above 0");
+        require(mlpRatio >= 0, "mlp_ratio", mlpRatio, "0 or more");
+        require(isRate(dropPath), "drop_path_rate", dropPath, "in [0, 1)");
+        require(isRate(ssmDropout), "ssm_drop_rate", ssmDropout, "in [0, 1)");
+        require(isRate(mlpDropout), "mlp_drop_rate", mlpDropout, "in [0, 1)");
+        require(head == HeadKind.LINEAR || depths.size() <= 5, "depths", depths,
+                "at most 5 stages for the token-semantic head");
+    }
+
+    private static void require(boolean fits, String name, Object value, String right) {
+        if (!fits) {
+            throw new ConfigurationException("The model's " + name + " is " + value + " but must be " + right + ".");
+        }
+    }
+
+    private static boolean isRate(double rate) {
+        return rate >= 0 && rate < 1;
+    }
+
+    /** Widths of {@code stages} stages that begin with {@code first} and double each time. */
+    public static List<Integer> doubling(int first, int stages) {
+        return IntStream.range(0, stages).mapToObj(stage -> first << stage).toList();
+    }
+
+    /** Width of the tokens in {@code stage}. */
+    public int width(int stage) {
+        return dims.get(stage);
+    }
+
+    /** Width of the tokens that the head reads. */
+    public int lastWidth() {
+        return dims.getLast();
+    }
+
+    /** This configuration for other inputs, another number of classes or another head. */
+    public ModelConfig with(int newInChannels, int newClasses, HeadKind newHead) {
+        return new ModelConfig(newInChannels, newClasses, dims, depths, stateSize, ssmRatio, scanForm, convBias,
+                mlpRatio, patchEmbedding, downsampling, normalization, newHead, dropPath, ssmDropout, mlpDropout);
+    }
+}

@@ -1,0 +1,35 @@
+package io.audiomamba.model;
+
+import io.audiomamba.torch.Tensors;
+import org.bytedeco.pytorch.Tensor;
+
+/** A block of VMamba: the token mixer and, where the variant has one, a feed-forward network, both residual. */
+final class VssBlock {
+
+    private final Norm norm;
+    private final Ss2d op;
+    private final Norm norm2;
+    private final Mlp mlp;
+    private final double dropPath;
+
+    VssBlock(Parameters.Scope scope, ModelConfig config, long channels, double dropPath) {
+        this.dropPath = dropPath;
+        norm = Norm.of(config.normalization(), scope.child("norm"), channels);
+        op = new Ss2d(scope.child("op"), config, channels);
+        boolean feedForward = config.mlpRatio() > 0;
+        norm2 = feedForward ? Norm.of(config.normalization(), scope.child("norm2"), channels) : null;
+        mlp = feedForward
+                ? new Mlp(scope.child("mlp"), channels, (long) (config.mlpRatio() * channels), config.mlpDropout())
+                : null;
+    }
+
+    /** (B, H, W, C) to (B, H, W, C). */
+    Tensor forward(Tensor x, Pass pass) {
+        Tensor mixed = Tensors.scoped(
+                () -> x.add(Dropout.path(op.forward(norm.forward(x, pass), pass.within("op")), dropPath, pass)));
+        return mlp == null
+                ? mixed
+                : Tensors.scoped(
+                        () -> mixed.add(Dropout.path(mlp.forward(norm2.forward(mixed, pass), pass), dropPath, pass)));
+    }
+}
