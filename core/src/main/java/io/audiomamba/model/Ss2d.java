@@ -46,7 +46,7 @@ public final class Ss2d {
         skip = scope.parameter("Ds", Initializer.ONES, DIRECTIONS * inner);
         dtWeight = scope.parameter("dt_projs_weight", Initializer.uniform(rank), DIRECTIONS, inner, rank);
         dtBias = scope.parameter("dt_projs_bias", Initializer.DT_BIAS, DIRECTIONS, inner);
-        outNorm = Norm.of(config.normalization(), scope.child("out_norm"), inner);
+        outNorm = new Norm.Layer(scope.child("out_norm"), inner);
         inProjection = new Linear(scope.child("in_proj"), channels, form.gated() ? 2 * inner : inner, false);
         convolution = Conv2d.depthwise(scope.child("conv2d"), inner, CONVOLUTION, config.convBias());
         outProjection = new Linear(scope.child("out_proj"), inner, channels, false);
