@@ -51,21 +51,29 @@ public enum CrossScan {
     }
 
     /**
+     * The inverse of {@link #sequence}.
+     *
+     * @param sequence (B, H W, D)
+     * @return (B, H, W, D)
+     */
+    public Tensor grid(Tensor sequence, int direction, long height, long width) {
+        Order order = orders.get(direction);
+        Tensor forwards = order.backwards() ? sequence.flip(1) : sequence;
+        return order.columns()
+                ? forwards.unflatten(1, width, height).transpose(1, 2)
+                : forwards.unflatten(1, height, width);
+    }
+
+    /**
      * The sum over the orders at each token: the adjoint of {@link #scan}.
      *
      * @param sequences (B, 4, H W, D)
      * @return (B, H, W, D)
      */
     public Tensor merge(Tensor sequences, long height, long width) {
-        Tensor sum = null;
-        for (int k = 0; k < orders.size(); k++) {
-            Order order = orders.get(k);
-            Tensor sequence = sequences.select(1, k);
-            Tensor forwards = order.backwards() ? sequence.flip(1) : sequence;
-            Tensor grid = order.columns()
-                    ? forwards.unflatten(1, width, height).transpose(1, 2)
-                    : forwards.unflatten(1, height, width);
-            sum = sum == null ? grid : sum.add(grid);
+        Tensor sum = grid(sequences.select(1, 0), 0, height, width);
+        for (int k = 1; k < orders.size(); k++) {
+            sum = sum.add(grid(sequences.select(1, k), k, height, width));
         }
         return sum;
     }

@@ -32,23 +32,36 @@ public final class TorchScan implements ScanKernel {
         return CrossScan.CROSS.merge(sequences, in.height(), in.width()).contiguous();
     }
 
+    /**
+     * The operands as the recurrence reads them, each in the order of its direction.
+     *
+     * @param u        (B, 4, L, D)
+     * @param stepSize the step size's projection before bias and softplus, (B, 4, L, D)
+     * @param b        (B, 4, L, N)
+     * @param c        (B, 4, L, N)
+     */
+    public record Sequences(Tensor u, Tensor stepSize, Tensor b, Tensor c) {
+
+        /** Reorders {@code in}. */
+        public static Sequences of(ScanInputs in) {
+            Tensor[] ordered = new Tensor[DIRECTIONS];
+            for (int k = 0; k < DIRECTIONS; k++) {
+                ordered[k] = CrossScan.CROSS.sequence(in.projections().select(3, k), k);
+            }
+            Tensor projections = torch.stack(new TensorVector(ordered), 1);
+            Tensor lowRank = projections.narrow(3, 0, in.rank());
+            return new Sequences(CrossScan.CROSS.scan(in.tokens()), lowRank.matmul(in.dtWeight().transpose(1, 2)),
+                    projections.narrow(3, in.rank(), in.stateSize()),
+                    projections.narrow(3, in.rank() + in.stateSize(), in.stateSize()));
+        }
+    }
+
     /** The four results before they are merged, each in the order of its direction, (B, 4, H W, D). */
     public static Tensor directions(ScanInputs in) {
-        long d = in.channels();
-        long r = in.rank();
-        long n = in.stateSize();
-        Tensor u = CrossScan.CROSS.scan(in.tokens());
-        Tensor[] ordered = new Tensor[DIRECTIONS];
-        for (int k = 0; k < DIRECTIONS; k++) {
-            ordered[k] = CrossScan.CROSS.sequence(in.projections().select(3, k), k);
-        }
-        Tensor projections = torch.stack(new TensorVector(ordered), 1);
-        Tensor lowRank = projections.narrow(3, 0, r);
-        Tensor b = projections.narrow(3, r, n);
-        Tensor c = projections.narrow(3, r + n, n);
-        Tensor dt = torch.softplus(lowRank.matmul(in.dtWeight().transpose(1, 2)).add(in.dtBias().unsqueeze(1)));
-        Tensor a = in.aLogs().exp().neg().view(DIRECTIONS, d, n);
-        return recurrence(u, dt, a, b, c).add(u.mul(in.skip().view(DIRECTIONS, 1, d)));
+        Sequences s = Sequences.of(in);
+        Tensor dt = torch.softplus(s.stepSize().add(in.dtBias().unsqueeze(1)));
+        Tensor a = in.aLogs().exp().neg().view(DIRECTIONS, in.channels(), in.stateSize());
+        return recurrence(s.u(), dt, a, s.b(), s.c()).add(s.u().mul(in.skip().view(DIRECTIONS, 1, in.channels())));
     }
 
     /**
