@@ -1,0 +1,77 @@
+package io.audiomamba.scan;
+
+import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
+
+import io.audiomamba.torch.Tensors;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/** The operands of a scan as the vector kernel reads them: sizes, and memory of contiguous float32 tensors. */
+final class VectorOperands {
+
+    final int batch;
+    final int height;
+    final int width;
+    final int channels;
+    final int state;
+    final int rank;
+    /** Tokens of one grid. */
+    final int length;
+    /** Values that x_proj reads off a token for one direction: R + 2 N. */
+    final int row;
+
+    final MemorySegment tokens;
+    final MemorySegment projections;
+    final float[] dtWeight;
+    final float[] dtBias;
+    /** A = -exp(aLogs), (4 D, N). */
+    final float[] a;
+    final float[] skip;
+    /** Keeps the memory of {@link #tokens} and {@link #projections} alive. */
+    private final Tensor[] owners;
+
+    VectorOperands(ScanInputs in) {
+        batch = in.batch();
+        height = in.height();
+        width = in.width();
+        channels = in.channels();
+        state = in.stateSize();
+        rank = in.rank();
+        length = height * width;
+        row = rank + 2 * state;
+        owners = new Tensor[] {in.tokens().to(ScalarType.Float).contiguous(),
+                in.projections().to(ScalarType.Float).contiguous()};
+        tokens = Tensors.memory(owners[0]);
+        projections = Tensors.memory(owners[1]);
+        dtWeight = Tensors.toFloats(in.dtWeight());
+        dtBias = Tensors.toFloats(in.dtBias());
+        a = Tensors.toFloats(in.aLogs().exp().neg());
+        skip = Tensors.toFloats(in.skip());
+    }
+
+    /** The place in the grid, row by row, of the token that direction {@code k} reads at time {@code t}. */
+    int position(int k, int t) {
+        int forwards = k < 2 ? t : length - 1 - t;
+        return k % 2 == 0 ? forwards : forwards % height * width + forwards / height;
+    }
+
+    /** Index of the first value of direction {@code k} among the projections of a token of image {@code b}. */
+    long projectionIndex(int b, int position, int k) {
+        return (((long) b * length + position) * DIRECTIONS + k) * row;
+    }
+
+    /** Index of the first channel of a token of image {@code b}. */
+    long tokenIndex(int b, int position) {
+        return ((long) b * length + position) * channels;
+    }
+
+    static void read(MemorySegment memory, long index, float[] into, int at, int count) {
+        MemorySegment.copy(memory, ValueLayout.JAVA_FLOAT, index * Float.BYTES, into, at, count);
+    }
+
+    static void write(float[] from, int at, MemorySegment memory, long index, int count) {
+        MemorySegment.copy(from, at, memory, ValueLayout.JAVA_FLOAT, index * Float.BYTES, count);
+    }
+}

@@ -1,0 +1,46 @@
+package io.audiomamba.scan;
+
+import io.audiomamba.torch.Tensors;
+import java.lang.foreign.MemorySegment;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * The fused scan on a CPU, with the Java Vector API over the tensors' own memory. Vectors run over channels. The work
+ * is cut into an image times a block of channels, the same for any number of threads, and partial sums are added in a
+ * fixed order: results do not depend on the number of threads, to the bit.
+ */
+final class VectorScan implements ScanKernel {
+
+    @Override
+    public String name() {
+        return "vector";
+    }
+
+    @Override
+    public boolean supports(Device device) {
+        return device.is_cpu();
+    }
+
+    @Override
+    public Tensor forward(ScanInputs inputs) {
+        VectorOperands in = new VectorOperands(inputs);
+        Tensor merged = Tensors.empty(ScalarType.Float, Tensors.shape(inputs.tokens()));
+        MemorySegment y = Tensors.memory(merged);
+        Workers.run(VectorTile.tasks(in), torch.get_num_threads(), task -> new VectorForward(in, task, y).run());
+        return merged.to(inputs.tokens().scalar_type());
+    }
+
+    @Override
+    public ScanInputs backward(ScanInputs inputs, Tensor gradMerged) {
+        VectorOperands in = new VectorOperands(inputs);
+        Tensor grad = gradMerged.to(ScalarType.Float).contiguous();
+        VectorGradients gradients = new VectorGradients(in);
+        MemorySegment gradY = Tensors.memory(grad);
+        Workers.run(VectorTile.tasks(in), torch.get_num_threads(),
+                task -> new VectorBackward(in, task, gradY, gradients).run());
+        return gradients.merge(inputs);
+    }
+}

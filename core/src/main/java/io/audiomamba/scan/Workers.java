@@ -1,0 +1,56 @@
+package io.audiomamba.scan;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntConsumer;
+
+/** Runs the independent parts of a scan on as many threads as LibTorch uses, the caller's among them. */
+final class Workers {
+
+    private static final ExecutorService POOL = Executors
+            .newCachedThreadPool(Thread.ofPlatform().daemon().name("audiomamba-scan-", 0).factory());
+
+    private Workers() {}
+
+    /** Calls {@code task} once with each of 0, ..., {@code tasks} - 1, and returns when all are done. */
+    static void run(int tasks, int threads, IntConsumer task) {
+        AtomicInteger next = new AtomicInteger();
+        Runnable worker = () -> {
+            for (int i = next.getAndIncrement(); i < tasks; i = next.getAndIncrement()) {
+                task.accept(i);
+            }
+        };
+        List<Future<?>> helpers = new ArrayList<>();
+        for (int i = 1; i < Math.min(tasks, threads); i++) {
+            helpers.add(POOL.submit(worker));
+        }
+        try {
+            worker.run();
+        } finally {
+            helpers.forEach(Workers::await);
+        }
+    }
+
+    /** Waits even if the caller is interrupted meanwhile: the helpers write to memory that the caller frees. */
+    private static void await(Future<?> helper) {
+        boolean interrupted = false;
+        while (true) {
+            try {
+                helper.get();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            } catch (ExecutionException e) {
+                throw new IllegalStateException(e.getCause());
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}
