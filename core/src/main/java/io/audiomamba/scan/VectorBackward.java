@@ -44,6 +44,9 @@ final class VectorBackward {
     /** e_(t+1) l_(t+1) at the end of the tile, (N, channel). */
     private final float[] carry;
     private final float[] grad;
+    /** l_t and l_t e_t h_(t-1) for one state. */
+    private final float[] l;
+    private final float[] leh;
     /** Sum over n of l B, and of l e h A. */
     private final float[] lB;
     private final float[] lehA;
@@ -53,7 +56,6 @@ final class VectorBackward {
     private final float[] gradB = new float[ROOM * LANES];
     private final float[] gradC = new float[ROOM * LANES];
     private final float[] gradRows;
-    private final float[] scratch;
 
     private final float[] gradWeight;
     private final float[] gradBias;
@@ -72,12 +74,13 @@ final class VectorBackward {
         states = new float[(ROOM + 1) * width];
         carry = new float[in.state * width];
         grad = new float[ROOM * width];
+        l = new float[ROOM * width];
+        leh = new float[ROOM * width];
         lB = new float[ROOM * width];
         lehA = new float[ROOM * width];
         gradU = new float[ROOM * width];
         gradS = new float[ROOM * width];
         gradRows = new float[ROOM * in.row];
-        scratch = new float[ROOM * width];
         gradWeight = new float[in.rank * width];
         gradBias = new float[width];
         gradA = new float[in.state * width];
@@ -150,24 +153,24 @@ final class VectorBackward {
             int b = in.rank + n;
             for (int c = 0; c < width; c += LANES) {
                 recompute(tile.decay, tile.dtU, tile.rows, b, in.row, tile.tokens, width, states, c);
-                gradientsOfProjections(c, b + in.state, n);
+                recurBackwards(grad, tile.decay, tile.dt, states, tile.rows, b + in.state, in.row, tile.tokens, width,
+                        carry, gradA, n * width, l, leh, c);
+                addToInput(l, leh, tile.rows, b, in.row, tile.a, n * width, tile.tokens, width, lB, lehA, c);
+                addToProjections(l, tile.dtU, grad, states, tile.tokens, width, gradB, gradC, c);
             }
-            for (int t = 0; t < tile.tokens; t++) {
-                gradRows[t * in.row + b] = sumLanes(gradB, t);
-                gradRows[t * in.row + b + in.state] = sumLanes(gradC, t);
-            }
+            sumLanes(gradB, gradRows, b, in.row, tile.tokens);
+            sumLanes(gradC, gradRows, b + in.state, in.row, tile.tokens);
         }
         for (int c = 0; c < width; c += LANES) {
-            gradientsOfInput(tile.dt, tile.u, tile.skip, grad, lB, lehA, gradU, gradS, gradBias, gradSkip,
-                    tile.tokens, width, c);
+            gradientsOfInput(tile.dt, tile.u, tile.skip, grad, lB, lehA, gradU, gradS, tile.tokens, width, c);
+            sumOverTime(gradS, grad, tile.u, gradBias, gradSkip, tile.tokens, width, c);
+            for (int r = 0; r < in.rank; r++) {
+                gradientOfWeight(gradS, tile.rows, r, in.row, tile.tokens, width, gradWeight, r * width, c);
+            }
         }
         for (int r = 0; r < in.rank; r++) {
-            gradientsOfStepSize(r);
+            gradientOfRank(gradS, tile.weight, r * width, tile.tokens, width, gradRows, r, in.row);
         }
-    }
-
-    private static float sumLanes(float[] vectors, int t) {
-        return FloatVector.fromArray(SPECIES, vectors, t * LANES).reduceLanes(VectorOperators.ADD);
     }
 
     /** h of every token of the tile. */
@@ -182,73 +185,110 @@ final class VectorBackward {
         }
     }
 
-    /** The recurrence of l for state {@code n} and one vector of channels, and all sums over l. */
-    private void gradientsOfProjections(int channel, int c, int n) {
-        FloatVector a = FloatVector.fromArray(SPECIES, tile.a, n * width + channel);
-        FloatVector next = FloatVector.fromArray(SPECIES, carry, n * width + channel);
-        FloatVector sumA = FloatVector.fromArray(SPECIES, gradA, n * width + channel);
-        for (int t = tile.tokens - 1; t >= 0; t--) {
+    /** l_t and l_t e_t h_(t-1) of every token of the tile for one state, and the sum for aLogs. */
+    private static void recurBackwards(float[] grad, float[] decay, float[] dt, float[] states, float[] rows, int c,
+            int row, int tokens, int width, float[] carry, float[] gradA, int stateAt, float[] l, float[] leh,
+            int channel) {
+        FloatVector next = FloatVector.fromArray(SPECIES, carry, stateAt + channel);
+        FloatVector sumA = FloatVector.fromArray(SPECIES, gradA, stateAt + channel);
+        for (int t = tokens - 1; t >= 0; t--) {
             int i = t * width + channel;
-            FloatVector g = FloatVector.fromArray(SPECIES, grad, i);
-            FloatVector l = g.fma(FloatVector.broadcast(SPECIES, tile.rows[t * in.row + c]), next);
-            next = l.mul(FloatVector.fromArray(SPECIES, tile.decay, i));
-            FloatVector leh = next.mul(FloatVector.fromArray(SPECIES, states, i));
-            sumA = leh.fma(FloatVector.fromArray(SPECIES, tile.dt, i), sumA);
-            leh.fma(a, FloatVector.fromArray(SPECIES, lehA, i)).intoArray(lehA, i);
-            accumulate(l, g, i, t, tile.rows[t * in.row + c - in.state]);
+            FloatVector now = FloatVector.fromArray(SPECIES, grad, i)
+                    .fma(FloatVector.broadcast(SPECIES, rows[t * row + c]), next);
+            now.intoArray(l, i);
+            next = now.mul(FloatVector.fromArray(SPECIES, decay, i));
+            FloatVector product = next.mul(FloatVector.fromArray(SPECIES, states, i));
+            product.intoArray(leh, i);
+            sumA = product.fma(FloatVector.fromArray(SPECIES, dt, i), sumA);
         }
-        next.intoArray(carry, n * width + channel);
-        sumA.intoArray(gradA, n * width + channel);
+        next.intoArray(carry, stateAt + channel);
+        sumA.intoArray(gradA, stateAt + channel);
     }
 
-    private void accumulate(FloatVector l, FloatVector g, int i, int t, float b) {
-        l.fma(FloatVector.broadcast(SPECIES, b), FloatVector.fromArray(SPECIES, lB, i)).intoArray(lB, i);
-        l.fma(FloatVector.fromArray(SPECIES, tile.dtU, i), FloatVector.fromArray(SPECIES, gradB, t * LANES))
-                .intoArray(gradB, t * LANES);
-        g.fma(FloatVector.fromArray(SPECIES, states, i + width), FloatVector.fromArray(SPECIES, gradC, t * LANES))
-                .intoArray(gradC, t * LANES);
+    /** What l contributes to the gradients of u and dt. */
+    private static void addToInput(float[] l, float[] leh, float[] rows, int b, int row, float[] a, int stateAt,
+            int tokens, int width, float[] lB, float[] lehA, int channel) {
+        FloatVector decayRate = FloatVector.fromArray(SPECIES, a, stateAt + channel);
+        for (int t = 0; t < tokens; t++) {
+            int i = t * width + channel;
+            FloatVector.fromArray(SPECIES, l, i)
+                    .fma(FloatVector.broadcast(SPECIES, rows[t * row + b]), FloatVector.fromArray(SPECIES, lB, i))
+                    .intoArray(lB, i);
+            FloatVector.fromArray(SPECIES, leh, i).fma(decayRate, FloatVector.fromArray(SPECIES, lehA, i))
+                    .intoArray(lehA, i);
+        }
     }
 
-    /** du and ds, the latter over the derivative of softplus, and the sums over time of ds and of g u. */
+    /** What this vector of channels contributes to the gradients of B and C. */
+    private static void addToProjections(float[] l, float[] dtU, float[] grad, float[] states, int tokens, int width,
+            float[] gradB, float[] gradC, int channel) {
+        for (int t = 0; t < tokens; t++) {
+            int i = t * width + channel;
+            int sum = t * LANES;
+            FloatVector.fromArray(SPECIES, l, i)
+                    .fma(FloatVector.fromArray(SPECIES, dtU, i), FloatVector.fromArray(SPECIES, gradB, sum))
+                    .intoArray(gradB, sum);
+            FloatVector.fromArray(SPECIES, grad, i)
+                    .fma(FloatVector.fromArray(SPECIES, states, i + width), FloatVector.fromArray(SPECIES, gradC, sum))
+                    .intoArray(gradC, sum);
+        }
+    }
+
+    private static void sumLanes(float[] vectors, float[] rows, int at, int row, int tokens) {
+        for (int t = 0; t < tokens; t++) {
+            rows[t * row + at] = FloatVector.fromArray(SPECIES, vectors, t * LANES).reduceLanes(VectorOperators.ADD);
+        }
+    }
+
+    /** du, and ds: gradS holds softplus'(s) before. */
     private static void gradientsOfInput(float[] dt, float[] u, float[] skip, float[] grad, float[] lB, float[] lehA,
-            float[] gradU, float[] gradS, float[] gradBias, float[] gradSkip, int tokens, int width, int channel) {
+            float[] gradU, float[] gradS, int tokens, int width, int channel) {
         FloatVector d = FloatVector.fromArray(SPECIES, skip, channel);
+        for (int t = 0; t < tokens; t++) {
+            int i = t * width + channel;
+            FloatVector b = FloatVector.fromArray(SPECIES, lB, i);
+            b.fma(FloatVector.fromArray(SPECIES, dt, i), FloatVector.fromArray(SPECIES, grad, i).mul(d))
+                    .intoArray(gradU, i);
+            b.fma(FloatVector.fromArray(SPECIES, u, i), FloatVector.fromArray(SPECIES, lehA, i))
+                    .mul(FloatVector.fromArray(SPECIES, gradS, i)).intoArray(gradS, i);
+        }
+    }
+
+    private static void sumOverTime(float[] gradS, float[] grad, float[] u, float[] gradBias, float[] gradSkip,
+            int tokens, int width, int channel) {
         FloatVector sumBias = FloatVector.fromArray(SPECIES, gradBias, channel);
         FloatVector sumSkip = FloatVector.fromArray(SPECIES, gradSkip, channel);
         for (int t = 0; t < tokens; t++) {
             int i = t * width + channel;
-            FloatVector g = FloatVector.fromArray(SPECIES, grad, i);
-            FloatVector input = FloatVector.fromArray(SPECIES, u, i);
-            FloatVector b = FloatVector.fromArray(SPECIES, lB, i);
-            b.fma(FloatVector.fromArray(SPECIES, dt, i), g.mul(d)).intoArray(gradU, i);
-            FloatVector s = b.fma(input, FloatVector.fromArray(SPECIES, lehA, i))
-                    .mul(FloatVector.fromArray(SPECIES, gradS, i));
-            s.intoArray(gradS, i);
-            sumBias = sumBias.add(s);
-            sumSkip = g.fma(input, sumSkip);
+            sumBias = sumBias.add(FloatVector.fromArray(SPECIES, gradS, i));
+            sumSkip = FloatVector.fromArray(SPECIES, grad, i).fma(FloatVector.fromArray(SPECIES, u, i), sumSkip);
         }
         sumBias.intoArray(gradBias, channel);
         sumSkip.intoArray(gradSkip, channel);
     }
 
-    /** dW and dx for one component of the low-rank step size. */
-    private void gradientsOfStepSize(int r) {
-        for (int t = 0; t < tile.tokens; t++) {
-            gradRows[t * in.row + r] = gradientOfStepSize(gradS, t * width, tile.weight, gradWeight, r * width,
-                    tile.rows[t * in.row + r], width);
+    /** dW for one component of the low-rank step size and one vector of channels. */
+    private static void gradientOfWeight(float[] gradS, float[] rows, int r, int row, int tokens, int width,
+            float[] gradWeight, int at, int channel) {
+        FloatVector sum = FloatVector.fromArray(SPECIES, gradWeight, at + channel);
+        for (int t = 0; t < tokens; t++) {
+            sum = FloatVector.fromArray(SPECIES, gradS, t * width + channel)
+                    .fma(FloatVector.broadcast(SPECIES, rows[t * row + r]), sum);
         }
+        sum.intoArray(gradWeight, at + channel);
     }
 
-    private static float gradientOfStepSize(float[] gradS, int at, float[] weight, float[] gradWeight, int row,
-            float x, int width) {
-        FloatVector sum = FloatVector.zero(SPECIES);
-        for (int c = 0; c < width; c += LANES) {
-            FloatVector s = FloatVector.fromArray(SPECIES, gradS, at + c);
-            sum = s.fma(FloatVector.fromArray(SPECIES, weight, row + c), sum);
-            s.fma(FloatVector.broadcast(SPECIES, x), FloatVector.fromArray(SPECIES, gradWeight, row + c))
-                    .intoArray(gradWeight, row + c);
+    /** dx for one component of the low-rank step size. */
+    private static void gradientOfRank(float[] gradS, float[] weight, int at, int tokens, int width, float[] gradRows,
+            int r, int row) {
+        for (int t = 0; t < tokens; t++) {
+            FloatVector sum = FloatVector.zero(SPECIES);
+            for (int c = 0; c < width; c += LANES) {
+                sum = FloatVector.fromArray(SPECIES, gradS, t * width + c)
+                        .fma(FloatVector.fromArray(SPECIES, weight, at + c), sum);
+            }
+            gradRows[t * row + r] = sum.reduceLanes(VectorOperators.ADD);
         }
-        return sum.reduceLanes(VectorOperators.ADD);
     }
 
     private void writeTile(int k) {
@@ -256,10 +296,10 @@ final class VectorBackward {
             if (k == 0) {
                 tile.write(gradU, t, out.tokens);
             } else {
-                tile.add(gradU, t, out.tokens, scratch);
+                tile.add(gradU, t, out.tokens);
             }
-            long row = in.projectionIndex(block * in.batch + tile.image, tile.positions[t], k);
-            VectorOperands.write(gradRows, t * in.row, out.projections, row, in.row);
+            System.arraycopy(gradRows, t * in.row, out.projections[block],
+                    Math.toIntExact(in.projectionIndex(tile.image, tile.positions[t], k)), in.row);
         }
     }
 

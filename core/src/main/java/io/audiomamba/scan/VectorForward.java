@@ -16,7 +16,6 @@ final class VectorForward {
     /** h, (N, channel). */
     private final float[] state;
     private final float[] y;
-    private final float[] scratch;
 
     VectorForward(VectorOperands in, int task, MemorySegment merged) {
         this.in = in;
@@ -24,7 +23,6 @@ final class VectorForward {
         tile = new VectorTile(in, task);
         state = new float[in.state * tile.width];
         y = new float[VectorTile.TOKENS * tile.width];
-        scratch = new float[VectorTile.TOKENS * tile.width];
     }
 
     void run() {
@@ -39,7 +37,7 @@ final class VectorForward {
                     if (k == 0) {
                         tile.write(y, t, merged);
                     } else {
-                        tile.add(y, t, merged, scratch);
+                        tile.add(y, t, merged);
                     }
                 }
             }

@@ -1,15 +1,21 @@
 package io.audiomamba.scan;
 
 import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
+import static io.audiomamba.scan.VectorMath.LANES;
+import static io.audiomamba.scan.VectorMath.SPECIES;
 
 import io.audiomamba.torch.Tensors;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** The operands of a scan as the vector kernel reads them: sizes, and memory of contiguous float32 tensors. */
 final class VectorOperands {
+
+    private static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
     final int batch;
     final int height;
@@ -67,11 +73,40 @@ final class VectorOperands {
         return ((long) b * length + position) * channels;
     }
 
+    /** Copies {@code count} values in; for so few, MemorySegment.copy costs several times as much. */
     static void read(MemorySegment memory, long index, float[] into, int at, int count) {
-        MemorySegment.copy(memory, ValueLayout.JAVA_FLOAT, index * Float.BYTES, into, at, count);
+        int i = 0;
+        for (; i <= count - LANES; i += LANES) {
+            FloatVector.fromMemorySegment(SPECIES, memory, (index + i) * Float.BYTES, ORDER).intoArray(into, at + i);
+        }
+        for (; i < count; i++) {
+            into[at + i] = memory.getAtIndex(ValueLayout.JAVA_FLOAT, index + i);
+        }
     }
 
+    /** Copies {@code count} values out. */
     static void write(float[] from, int at, MemorySegment memory, long index, int count) {
-        MemorySegment.copy(from, at, memory, ValueLayout.JAVA_FLOAT, index * Float.BYTES, count);
+        int i = 0;
+        for (; i <= count - LANES; i += LANES) {
+            FloatVector.fromArray(SPECIES, from, at + i).intoMemorySegment(memory, (index + i) * Float.BYTES, ORDER);
+        }
+        for (; i < count; i++) {
+            memory.setAtIndex(ValueLayout.JAVA_FLOAT, index + i, from[at + i]);
+        }
+    }
+
+    /** Adds {@code count} values to memory. */
+    static void add(float[] from, int at, MemorySegment memory, long index, int count) {
+        int i = 0;
+        for (; i <= count - LANES; i += LANES) {
+            long offset = (index + i) * Float.BYTES;
+            FloatVector.fromMemorySegment(SPECIES, memory, offset, ORDER)
+                    .add(FloatVector.fromArray(SPECIES, from, at + i))
+                    .intoMemorySegment(memory, offset, ORDER);
+        }
+        for (; i < count; i++) {
+            float sum = memory.getAtIndex(ValueLayout.JAVA_FLOAT, index + i) + from[at + i];
+            memory.setAtIndex(ValueLayout.JAVA_FLOAT, index + i, sum);
+        }
     }
 }
