@@ -5,6 +5,7 @@ import io.audiomamba.model.Head;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.ModelConfig.Downsampling;
 import io.audiomamba.model.ModelConfig.HeadKind;
+import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.ModelConfig.Normalization;
 import io.audiomamba.model.ModelConfig.PatchEmbedding;
 import io.audiomamba.model.Parameters;
@@ -29,7 +30,7 @@ final class ModelCases {
     /** One token mixer, with every intermediate result. */
     static void ss2d(GoldenCase golden) {
         boolean channelFirst = golden.flag("channel_first");
-        ModelConfig config = new ModelConfig(1, 1, List.of(golden.number("d_model")), List.of(1),
+        ModelConfig config = new ModelConfig(InputKind.IMAGE, 1, 1, List.of(golden.number("d_model")), List.of(1),
                 golden.number("d_state"), golden.setting("ssm_ratio").asDouble(),
                 new ModelConfig.ScanForm(golden.text("forward_type")), golden.flag("conv_bias"), 0, PatchEmbedding.V1,
                 Downsampling.V1, channelFirst ? Normalization.LN2D : Normalization.LN, HeadKind.LINEAR, 0, 0, 0);
@@ -132,7 +133,8 @@ final class ModelCases {
         Tensor features = golden.tensor("features");
         int classes = golden.number("classes");
         int width = (int) features.size(1);
-        ModelConfig config = new ModelConfig(1, classes, ModelConfig.doubling(width / 8, 4), List.of(1, 1, 1, 1), 1, 1,
+        ModelConfig config = new ModelConfig(InputKind.IMAGE, 1, classes, ModelConfig.doubling(width / 8, 4),
+                List.of(1, 1, 1, 1), 1, 1,
                 new ModelConfig.ScanForm("v0"), false, 0, PatchEmbedding.V1, Downsampling.V1, Normalization.LN,
                 HeadKind.TOKEN_SEMANTIC, 0, 0, 0);
         try (Parameters parameters = GoldenCase.generated(golden.text("weights_salt"))) {

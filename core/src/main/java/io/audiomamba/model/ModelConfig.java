@@ -8,6 +8,7 @@ import java.util.stream.IntStream;
 /**
  * The shape of a model, in the terms of VMamba's constructor.
  *
+ * @param input          what the model is fed
  * @param inChannels     channels of the input image: 1 for spectrograms, 3 for ImageNet models
  * @param classes        number of scores
  * @param dims           width of the tokens in each stage
@@ -25,10 +26,23 @@ import java.util.stream.IntStream;
  * @param ssmDropout     dropout after the token mixer, in [0, 1)
  * @param mlpDropout     dropout in the feed-forward network, in [0, 1)
  */
-public record ModelConfig(int inChannels, int classes, List<Integer> dims, List<Integer> depths, int stateSize,
+public record ModelConfig(InputKind input, int inChannels, int classes, List<Integer> dims, List<Integer> depths,
+        int stateSize,
         double ssmRatio, ScanForm scanForm, boolean convBias, double mlpRatio, PatchEmbedding patchEmbedding,
         Downsampling downsampling, Normalization normalization, HeadKind head, double dropPath, double ssmDropout,
         double mlpDropout) {
+
+    /** What the model is fed. */
+    public enum InputKind {
+        /** An image, (B, channels, H, W). */
+        IMAGE,
+        /** A log-mel spectrogram of any length, (B, frames, 64). */
+        LOG_MEL,
+        /** A log-mel spectrogram of at most 1,024 frames, folded to a square image as HTS-AT does. */
+        FOLDED_LOG_MEL,
+        /** A normalised Kaldi filter bank, (B, frames, bins). */
+        FILTER_BANK
+    }
 
     /** {@code patchembed_version}. */
     public enum PatchEmbedding {
@@ -122,6 +136,7 @@ public record ModelConfig(int inChannels, int classes, List<Integer> dims, List<
         require(isRate(dropPath), "drop_path_rate", dropPath, "in [0, 1)");
         require(isRate(ssmDropout), "ssm_drop_rate", ssmDropout, "in [0, 1)");
         require(isRate(mlpDropout), "mlp_drop_rate", mlpDropout, "in [0, 1)");
+        require(input == InputKind.IMAGE || inChannels == 1, "in_chans", inChannels, "1 for a spectrogram");
         require(head == HeadKind.LINEAR || depths.size() <= 5, "depths", depths,
                 "at most 5 stages for the token-semantic head");
     }
@@ -151,9 +166,9 @@ public record ModelConfig(int inChannels, int classes, List<Integer> dims, List<
         return dims.getLast();
     }
 
-    /** This configuration for other inputs, another number of classes or another head. */
-    public ModelConfig with(int newInChannels, int newClasses, HeadKind newHead) {
-        return new ModelConfig(newInChannels, newClasses, dims, depths, stateSize, ssmRatio, scanForm, convBias,
+    /** This configuration for spectrograms, with {@code newClasses} classes. */
+    public ModelConfig forAudio(InputKind newInput, int newClasses, HeadKind newHead) {
+        return new ModelConfig(newInput, 1, newClasses, dims, depths, stateSize, ssmRatio, scanForm, convBias,
                 mlpRatio, patchEmbedding, downsampling, normalization, newHead, dropPath, ssmDropout, mlpDropout);
     }
 }

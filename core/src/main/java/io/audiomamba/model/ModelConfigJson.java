@@ -3,6 +3,7 @@ package io.audiomamba.model;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.model.ModelConfig.Downsampling;
 import io.audiomamba.model.ModelConfig.HeadKind;
+import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.ModelConfig.Normalization;
 import io.audiomamba.model.ModelConfig.PatchEmbedding;
 import io.audiomamba.model.ModelConfig.ScanForm;
@@ -16,7 +17,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A {@link ModelConfig} as JSON, with the names and values of the arguments of VMamba's official constructor, and
- * {@code head}, which that constructor does not have.
+ * {@code input} and {@code head}, which that constructor does not have.
  */
 public final class ModelConfigJson {
 
@@ -31,6 +32,7 @@ public final class ModelConfigJson {
     /** The arguments that rebuild {@code config}. */
     public static ObjectNode write(ModelConfig config) {
         ObjectNode json = JsonNodeFactory.instance.objectNode();
+        json.put("input", lower(config.input()).replace('_', '-'));
         json.put("in_chans", config.inChannels());
         json.put("num_classes", config.classes());
         ArrayNode dims = json.putArray("dims");
@@ -58,7 +60,7 @@ public final class ModelConfigJson {
 
     /**
      * The inverse of {@link #write}; reads the official arguments alike. Arguments that only matter in training may be
-     * missing and are then 0, and so may {@code head}, which is then linear.
+     * missing and are then 0, and so may {@code input}, an image by default, and {@code head}, by default linear.
      *
      * @throws ConfigurationException naming the argument that is missing, of a wrong type, or not supported
      */
@@ -71,7 +73,9 @@ public final class ModelConfigJson {
         });
         List<Integer> depths = integers(json, "depths");
         JsonNode dims = required(json, "dims");
-        return new ModelConfig(integer(json, "in_chans"), integer(json, "num_classes"),
+        return new ModelConfig(
+                json.has("input") ? constant(InputKind.class, json, "input") : InputKind.IMAGE,
+                integer(json, "in_chans"), integer(json, "num_classes"),
                 dims.isInt() ? ModelConfig.doubling(dims.intValue(), depths.size()) : integers(json, "dims"), depths,
                 integer(json, "ssm_d_state"), number(json, "ssm_ratio"),
                 new ScanForm(required(json, "forward_type").asString()), required(json, "ssm_conv_bias").asBoolean(),

@@ -3,6 +3,7 @@ package io.audiomamba.model;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.model.ModelConfig.Downsampling;
 import io.audiomamba.model.ModelConfig.HeadKind;
+import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.ModelConfig.Normalization;
 import io.audiomamba.model.ModelConfig.PatchEmbedding;
 import io.audiomamba.model.ModelConfig.ScanForm;
@@ -17,9 +18,12 @@ public final class Variants {
 
     static {
         // The sizes that the paper prints; widths and depths are ours and reproduce its parameter counts.
-        NAMED.put("nano", vanilla(48, 0.1, 2, 2, 2, 2).with(1, 527, HeadKind.TOKEN_SEMANTIC));
-        NAMED.put("micro", vanilla(64, 0.1, 2, 2, 9, 2).with(1, 527, HeadKind.TOKEN_SEMANTIC));
-        NAMED.put("tiny", s(2, Normalization.LN2D, 96, 0.2, 2, 2, 9, 2).with(1, 527, HeadKind.TOKEN_SEMANTIC));
+        NAMED.put("nano",
+                vanilla(48, 0.1, 2, 2, 2, 2).forAudio(InputKind.FOLDED_LOG_MEL, 527, HeadKind.TOKEN_SEMANTIC));
+        NAMED.put("micro",
+                vanilla(64, 0.1, 2, 2, 9, 2).forAudio(InputKind.FOLDED_LOG_MEL, 527, HeadKind.TOKEN_SEMANTIC));
+        NAMED.put("tiny", s(2, Normalization.LN2D, 96, 0.2, 2, 2, 9, 2).forAudio(InputKind.FOLDED_LOG_MEL, 527,
+                HeadKind.TOKEN_SEMANTIC));
         // VMamba, second generation: "s" is the ratio of the scan's width, "l" the depth of the third stage.
         NAMED.put("tiny_s1l8", s(1, Normalization.LN2D, 96, 0.2, 2, 2, 8, 2));
         NAMED.put("small_s1l20", s(1, Normalization.LN2D, 96, 0.3, 2, 2, 20, 2));
@@ -35,8 +39,10 @@ public final class Variants {
         NAMED.put("tiny_0220", v2(96, 1, false, PatchEmbedding.V2, Downsampling.V3, 2, 2, 4, 2));
         NAMED.put("tiny_v2_ds16", v2(96, 16, true, PatchEmbedding.V2, Downsampling.V3, 2, 2, 4, 2));
         // DASS: VMamba on one channel, with AudioSet's classes.
-        NAMED.put("dass_small", s(1, Normalization.LN2D, 96, 0.2, 2, 2, 8, 2).with(1, 527, HeadKind.LINEAR));
-        NAMED.put("dass_medium", s(1, Normalization.LN2D, 96, 0.3, 2, 2, 20, 2).with(1, 527, HeadKind.LINEAR));
+        NAMED.put("dass_small",
+                s(1, Normalization.LN2D, 96, 0.2, 2, 2, 8, 2).forAudio(InputKind.FILTER_BANK, 527, HeadKind.LINEAR));
+        NAMED.put("dass_medium",
+                s(1, Normalization.LN2D, 96, 0.3, 2, 2, 20, 2).forAudio(InputKind.FILTER_BANK, 527, HeadKind.LINEAR));
         // Too small to be of use, and therefore quick to test.
         NAMED.put("nano_s1", s(1, Normalization.LN2D, 16, 0.2, 1, 1, 2, 1));
         NAMED.put("nano_s1_ln", s(1, Normalization.LN, 16, 0.2, 1, 1, 2, 1));
@@ -71,7 +77,8 @@ public final class Variants {
     private static ModelConfig imageNet(int width, List<Integer> depths, int state, double ratio, String form,
             boolean convBias, double mlpRatio, PatchEmbedding patches, Downsampling down, Normalization normalization,
             double dropPath) {
-        return new ModelConfig(3, 1000, ModelConfig.doubling(width, depths.size()), depths, state, ratio,
+        return new ModelConfig(InputKind.IMAGE, 3, 1000, ModelConfig.doubling(width, depths.size()), depths, state,
+                ratio,
                 new ScanForm(form), convBias, mlpRatio, patches, down, normalization, HeadKind.LINEAR, dropPath, 0, 0);
     }
 

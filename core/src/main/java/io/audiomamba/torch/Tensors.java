@@ -42,6 +42,12 @@ public final class Tensors {
         return pointer;
     }
 
+    /** Keeps {@code tensor} from being freed with the scope it was made in: until it is unreachable. */
+    public static Tensor permanent(Tensor tensor) {
+        tensor.retainReference();
+        return tensor;
+    }
+
     /**
      * The memory of a contiguous CPU tensor, without a copy. It is valid while the caller holds {@code tensor}.
      *

@@ -1,0 +1,42 @@
+package io.audiomamba.frontend;
+
+import io.audiomamba.error.ConfigurationException;
+import java.util.List;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+
+/** Turns sound into the image that a model was trained on. Holds constants only: threads may share one. */
+public sealed interface FrontEnd permits LogMel, KaldiFbank {
+
+    /** What a checkpoint calls this front end. */
+    String name();
+
+    /** Samples a second that {@link #apply} expects. */
+    int sampleRate();
+
+    /** The longest sound, in samples, that becomes one image. */
+    int windowSamples();
+
+    /** Brings a sound that is shorter than a window to a length that {@link #apply} takes, as in training. */
+    float[] fit(float[] samples);
+
+    /**
+     * @param waveforms (B, samples) of this front end's sample rate, float32, nominally in [-1, 1]
+     * @return (B, frames, bins), float32, on the same device
+     */
+    Tensor apply(Tensor waveforms);
+
+    /**
+     * The front end that {@link #name()} names, for tensors of {@code device}.
+     *
+     * @throws ConfigurationException if there is none
+     */
+    static FrontEnd named(String name, Device device) {
+        return switch (name) {
+            case LogMel.NAME -> new LogMel(device);
+            case KaldiFbank.NAME -> new KaldiFbank(device);
+            default -> throw new ConfigurationException("There is no front end '" + name + "'; known are "
+                    + String.join(", ", List.of(LogMel.NAME, KaldiFbank.NAME)) + ".");
+        };
+    }
+}
