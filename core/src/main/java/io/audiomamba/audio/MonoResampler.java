@@ -1,0 +1,79 @@
+package io.audiomamba.audio;
+
+import static org.bytedeco.ffmpeg.global.avutil.AV_SAMPLE_FMT_FLT;
+import static org.bytedeco.ffmpeg.global.avutil.av_channel_layout_default;
+import static org.bytedeco.ffmpeg.global.swresample.swr_alloc_set_opts2;
+import static org.bytedeco.ffmpeg.global.swresample.swr_convert;
+import static org.bytedeco.ffmpeg.global.swresample.swr_free;
+import static org.bytedeco.ffmpeg.global.swresample.swr_get_out_samples;
+import static org.bytedeco.ffmpeg.global.swresample.swr_init;
+import static org.bytedeco.ffmpeg.global.swresample.swr_set_matrix;
+
+import java.util.Arrays;
+import org.bytedeco.ffmpeg.avutil.AVChannelLayout;
+import org.bytedeco.ffmpeg.swresample.SwrContext;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerPointer;
+import org.bytedeco.javacpp.PointerScope;
+
+/** FFmpeg's resampler from any interleaving, format, channels and rate to mono float32: the mean of all channels. */
+final class MonoResampler implements AutoCloseable {
+
+    private final SwrContext context;
+    private final PointerPointer<FloatPointer> output = keep(new PointerPointer<>(1));
+    private FloatPointer buffer = keep(new FloatPointer(1));
+
+    /** @throws IllegalArgumentException if FFmpeg cannot do this conversion */
+    MonoResampler(int channels, int sampleFormat, int fromRate, int toRate) {
+        context = new SwrContext();
+        try (var _ = new PointerScope()) {
+            AVChannelLayout from = new AVChannelLayout();
+            AVChannelLayout mono = new AVChannelLayout();
+            av_channel_layout_default(from, channels);
+            av_channel_layout_default(mono, 1);
+            int error = swr_alloc_set_opts2(context, mono, AV_SAMPLE_FMT_FLT, toRate, from, sampleFormat, fromRate, 0,
+                    null);
+            if (error >= 0 && channels > 1) {
+                double[] mean = new double[channels];
+                Arrays.fill(mean, 1.0 / channels);
+                error = swr_set_matrix(context, mean, channels);
+            }
+            if (error < 0 || swr_init(context) < 0) {
+                close();
+                throw new IllegalArgumentException(channels + " channels at " + fromRate + " Hz");
+            }
+        }
+    }
+
+    /**
+     * @param planes  the input's planes (one if interleaved), or null at the end of the input to get what is left
+     * @param samples number of samples in each channel
+     * @return converted samples; fewer or more than the rates suggest, since some are held back
+     */
+    float[] convert(PointerPointer<?> planes, int samples) {
+        int room = Math.max(swr_get_out_samples(context, samples), 1);
+        if (buffer.capacity() < room) {
+            buffer.releaseReference();
+            buffer = keep(new FloatPointer(room));
+        }
+        output.put(0, buffer);
+        int produced = swr_convert(context, output, room, planes, samples);
+        float[] result = new float[Math.max(produced, 0)];
+        buffer.get(result);
+        return result;
+    }
+
+    @Override
+    public void close() {
+        swr_free(context);
+        output.releaseReference();
+        buffer.releaseReference();
+    }
+
+    /** Memory of the resampler outlives the scope of the block in which it was made. */
+    private static <P extends Pointer> P keep(P pointer) {
+        pointer.retainReference();
+        return pointer;
+    }
+}
