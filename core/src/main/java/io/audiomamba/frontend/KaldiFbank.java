@@ -101,25 +101,25 @@ public final class KaldiFbank implements FrontEnd {
     }
 
     /** The symmetric Hann window, 400 values. */
-    public static float[] window() {
-        float[] window = new float[FRAME];
+    public static double[] window() {
+        double[] window = new double[FRAME];
         for (int i = 0; i < FRAME; i++) {
-            window[i] = (float) (0.5 - 0.5 * Math.cos(2 * Math.PI * i / (FRAME - 1)));
+            window[i] = 0.5 - 0.5 * Math.cos(2 * Math.PI * i / (FRAME - 1));
         }
         return window;
     }
 
     /** The triangular filters, (128, 257); they rise and fall linearly in mel, and the last column is 0. */
-    public static float[] filters() {
+    public static double[] filters() {
         double lowest = htkMel(LOWEST_HERTZ);
         double step = (htkMel(HIGHEST_HERTZ) - lowest) / (BINS + 1);
         int columns = FFT / 2 + 1;
-        float[] filters = new float[BINS * columns];
+        double[] filters = new double[BINS * columns];
         for (int bin = 0; bin < BINS; bin++) {
             double left = lowest + bin * step;
             for (int f = 0; f < FFT / 2; f++) {
                 double position = (htkMel((double) f * RATE / FFT) - left) / step;
-                filters[bin * columns + f] = (float) Math.max(0, Math.min(position, 2 - position));
+                filters[bin * columns + f] = Math.max(0, Math.min(position, 2 - position));
             }
         }
         return filters;

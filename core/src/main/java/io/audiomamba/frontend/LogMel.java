@@ -13,6 +13,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * HTS-AT's log-mel spectrogram (Chen et al. 2022; the definition is torchlibrosa's): 32 kHz, a centred short-time
  * Fourier transform of 1024 points every 320 samples with a periodic Hann window and reflected edges, power, 64 Slaney
  * mel bins from 50 Hz to 14 kHz, and 10 log10(max(x, 1e-10)).
+ *
+ * <p>It is computed in double precision: in single precision near-silent bins drown in the rounding of loud ones.
  */
 public final class LogMel implements FrontEnd {
 
@@ -34,8 +36,8 @@ public final class LogMel implements FrontEnd {
 
     /** For waveforms on {@code device}. */
     public LogMel(Device device) {
-        hann = Tensors.permanent(Tensors.of(window(), FFT).to(device, ScalarType.Float));
-        filters = Tensors.permanent(Tensors.of(filters(), FFT / 2 + 1, BINS).to(device, ScalarType.Float));
+        hann = Tensors.permanent(Tensors.of(window(), FFT).to(device, ScalarType.Double));
+        filters = Tensors.permanent(Tensors.of(filters(), FFT / 2 + 1, BINS).to(device, ScalarType.Double));
     }
 
     @Override
@@ -68,31 +70,32 @@ public final class LogMel implements FrontEnd {
     public Tensor apply(Tensor waveforms) {
         return Tensors.scoped(() -> {
             Tensor mel = power(waveforms).matmul(filters);
-            return mel.clamp(new ScalarOptional(new Scalar(FLOOR))).log10().mul(new Scalar(10.0));
+            return mel.clamp(new ScalarOptional(new Scalar(FLOOR))).log10().mul(new Scalar(10.0))
+                    .to(ScalarType.Float);
         });
     }
 
     /** The power spectrum, (B, frames, 513). */
     public Tensor power(Tensor waveforms) {
-        Tensor padded = torch.reflection_pad1d(waveforms, FFT / 2, FFT / 2);
+        Tensor padded = torch.reflection_pad1d(waveforms.to(ScalarType.Double), FFT / 2, FFT / 2);
         Tensor frames = padded.unfold(1, FFT, HOP).mul(hann);
         return torch.view_as_real(torch.fft_rfft(frames)).square().sum(-1);
     }
 
     /** The periodic Hann window, 1024 values. */
-    public static float[] window() {
-        float[] window = new float[FFT];
+    public static double[] window() {
+        double[] window = new double[FFT];
         for (int i = 0; i < FFT; i++) {
-            window[i] = (float) (0.5 - 0.5 * Math.cos(2 * Math.PI * i / FFT));
+            window[i] = 0.5 - 0.5 * Math.cos(2 * Math.PI * i / FFT);
         }
         return window;
     }
 
     /** The triangular filters with Slaney's normalisation to equal area, (513, 64), as librosa defines them. */
-    public static float[] filters() {
+    public static double[] filters() {
         double lowest = slaneyMel(LOWEST_HERTZ);
         double step = (slaneyMel(HIGHEST_HERTZ) - lowest) / (BINS + 1);
-        float[] filters = new float[(FFT / 2 + 1) * BINS];
+        double[] filters = new double[(FFT / 2 + 1) * BINS];
         for (int bin = 0; bin < BINS; bin++) {
             double left = slaneyHertz(lowest + bin * step);
             double centre = slaneyHertz(lowest + (bin + 1) * step);
@@ -100,7 +103,7 @@ public final class LogMel implements FrontEnd {
             for (int f = 0; f <= FFT / 2; f++) {
                 double hertz = (double) f * RATE / FFT;
                 double height = Math.min((hertz - left) / (centre - left), (right - hertz) / (right - centre));
-                filters[f * BINS + bin] = (float) (Math.max(0, height) * 2 / (right - left));
+                filters[f * BINS + bin] = Math.max(0, height) * 2 / (right - left);
             }
         }
         return filters;

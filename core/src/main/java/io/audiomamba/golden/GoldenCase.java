@@ -167,6 +167,10 @@ final class GoldenCase implements AutoCloseable {
         compare(reference, Tensors.toDoubles(actual), raw(reference).toDoubles(), tolerance);
     }
 
+    void compare(String reference, double[] actual, double tolerance) {
+        compare(reference, actual, raw(reference).toDoubles(), tolerance);
+    }
+
     void compare(String quantity, double[] actual, double[] expected, double tolerance) {
         comparisons.add(Comparison.of(quantity, actual, expected, tolerance));
     }

@@ -24,7 +24,11 @@ public final class GoldenSuite {
             Map.entry("selective_scan", ScanCases::selectiveScan),
             Map.entry("cross_scan_merge", ScanCases::crossScanMerge), Map.entry("ss2d", ModelCases::ss2d),
             Map.entry("vssm", ModelCases::vssm), Map.entry("dass_model", ModelCases::dass),
-            Map.entry("token_semantic_head", ModelCases::tokenSemanticHead));
+            Map.entry("token_semantic_head", ModelCases::tokenSemanticHead),
+            Map.entry("htsat_filters", FrontEndCases::htsatFilters),
+            Map.entry("htsat_front_end", FrontEndCases::htsatFrontEnd),
+            Map.entry("kaldi_mel_banks", FrontEndCases::kaldiMelBanks),
+            Map.entry("kaldi_fbank", FrontEndCases::kaldiFbank));
 
     private final Path folder;
     private final JsonNode index;

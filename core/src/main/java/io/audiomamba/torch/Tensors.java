@@ -72,6 +72,16 @@ public final class Tensors {
         return tensor;
     }
 
+    /** A float64 CPU tensor of the given shape with a copy of {@code values} in row-major order. */
+    public static Tensor of(double[] values, long... shape) {
+        Tensor tensor = empty(ScalarType.Double, shape);
+        if (tensor.numel() != values.length) {
+            throw new IllegalArgumentException(values.length + " values for a tensor of " + tensor.numel());
+        }
+        MemorySegment.copy(values, 0, memory(tensor), ValueLayout.JAVA_DOUBLE, 0, values.length);
+        return tensor;
+    }
+
     /** An uninitialised CPU tensor. */
     public static Tensor empty(ScalarType type, long... shape) {
         return torch.empty(shape, new TensorOptions(type), null);
