@@ -1,7 +1,70 @@
 package io.audiomamba.cli;
 
+import io.audiomamba.error.AudioException;
+import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.EnvironmentException;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ParameterException;
+
 /** The command {@code audiomamba}. */
+@Command(name = "audiomamba", mixinStandardHelpOptions = true, versionProvider = Version.class, subcommands = {
+        TagCommand.class, InitCommand.class, InfoCommand.class, DoctorCommand.class}, description = {
+                "Names what is heard in a sound, with a state space model.",
+                ""}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {
+                        "0:done", "1:some inputs failed", "2:wrong usage", "3:this machine lacks something"})
 public final class Main {
 
+    /** Everything asked for was done. */
+    static final int DONE = 0;
+    /** Some inputs could not be used. */
+    static final int INPUT_FAILED = 1;
+    /** The command line makes no sense. */
+    static final int USAGE = 2;
+    /** Something is wrong with the machine or the installation. */
+    static final int ENVIRONMENT = 3;
+
     private Main() {}
+
+    public static void main(String[] arguments) {
+        System.exit(commandLine().execute(arguments));
+    }
+
+    /** The parser of the command, with this project's error messages. */
+    static CommandLine commandLine() {
+        CommandLine line = new CommandLine(new Main());
+        line.setOut(new PrintWriter(System.out, true, StandardCharsets.UTF_8));
+        line.setErr(new PrintWriter(System.err, true, StandardCharsets.UTF_8));
+        line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.setParameterExceptionHandler((e, _) -> {
+            CommandLine command = e.getCommandLine();
+            command.getErr().println("audiomamba: " + e.getMessage());
+            command.getErr().println("Try '" + command.getCommandSpec().qualifiedName() + " --help'.");
+            return USAGE;
+        });
+        line.setExecutionExceptionHandler((e, command, _) -> {
+            command.getErr().println("audiomamba: " + messageOf(e));
+            return exitCode(e);
+        });
+        line.getSubcommands().values().forEach(sub -> sub.getCommandSpec().usageMessage().width(100));
+        return line;
+    }
+
+    /** One sentence for the user; of an error that we did not foresee, its kind too. */
+    private static String messageOf(Exception e) {
+        return exitCode(e) == ENVIRONMENT && !(e instanceof EnvironmentException)
+                ? "internal error: " + e + " (please report it)"
+                : e.getMessage();
+    }
+
+    private static int exitCode(Exception e) {
+        return switch (e) {
+            case AudioException _,CheckpointException _ -> INPUT_FAILED;
+            case ConfigurationException _,ParameterException _ -> USAGE;
+            default -> ENVIRONMENT;
+        };
+    }
 }

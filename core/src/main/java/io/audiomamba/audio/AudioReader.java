@@ -131,7 +131,7 @@ public final class AudioReader {
         if (waveform.sampleRate() == sampleRate) {
             return waveform;
         }
-        Natives.prepare();
+        Natives.loadFfmpeg();
         try (var _ = new PointerScope();
                 MonoResampler resampler = new MonoResampler(1, AV_SAMPLE_FMT_FLT, waveform.sampleRate(), sampleRate)) {
             FloatPointer samples = new FloatPointer(waveform.samples());

@@ -59,7 +59,7 @@ public final class AudioStream implements AutoCloseable {
     private static final double SLACK_SECONDS = 0.1;
 
     static {
-        Natives.prepare();
+        Natives.loadFfmpeg();
         av_log_set_level(AV_LOG_QUIET);
     }
 

@@ -53,7 +53,7 @@ public final class Safetensors {
         Arena arena = Arena.ofShared();
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             MemorySegment bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-            return parse(file, bytes, arena);
+            return parse(file.toString(), bytes, arena);
         } catch (NoSuchFileException e) {
             arena.close();
             throw new CheckpointException(file + ": there is no such file.", e);
@@ -66,14 +66,24 @@ public final class Safetensors {
         }
     }
 
-    private static TensorFile parse(Path file, MemorySegment bytes, Arena arena) {
+    /**
+     * Reads what is already in memory, which must stay there until the result is closed.
+     *
+     * @param name what to call it in errors
+     * @throws CheckpointException if it is not well formed
+     */
+    static TensorFile of(MemorySegment bytes, String name) {
+        return parse(name, bytes, Arena.ofShared());
+    }
+
+    private static TensorFile parse(String file, MemorySegment bytes, Arena arena) {
         if (bytes.byteSize() < Long.BYTES) {
             throw bad(file, "it has only " + bytes.byteSize() + " bytes");
         }
         long headerLength = bytes.get(LENGTH, 0);
         long available = bytes.byteSize() - Long.BYTES;
         if (headerLength < 2 || headerLength > MAX_HEADER || headerLength > available) {
-            throw bad(file, "it states a header of " + Long.toUnsignedString(headerLength) + " bytes, but "
+            throw bad(file, "it would have a header of " + Long.toUnsignedString(headerLength) + " bytes, but "
                     + available + " follow" + (available > MAX_HEADER ? " and " + MAX_HEADER + " are allowed" : ""));
         }
         byte[] header = bytes.asSlice(Long.BYTES, headerLength).toArray(ValueLayout.JAVA_BYTE);
@@ -105,7 +115,7 @@ public final class Safetensors {
         return new TensorFile(arena, tensors, metadata);
     }
 
-    private static Entry entry(Path file, String name, JsonNode json, long available) {
+    private static Entry entry(String file, String name, JsonNode json, long available) {
         String stated = json.path("dtype").asString("");
         DType type = DType.named(stated)
                 .orElseThrow(() -> bad(file, name + " has the unknown dtype '" + stated + "'"));
@@ -139,7 +149,7 @@ public final class Safetensors {
                 && json.valueStream().allMatch(n -> n.isIntegralNumber() && n.canConvertToLong() && n.longValue() >= 0);
     }
 
-    private static void checkLayout(Path file, List<Entry> entries, long available) {
+    private static void checkLayout(String file, List<Entry> entries, long available) {
         long position = 0;
         for (Entry e : entries.stream().sorted(Comparator.comparingLong(Entry::begin).thenComparing(Entry::end))
                 .toList()) {
@@ -154,7 +164,7 @@ public final class Safetensors {
         }
     }
 
-    private static CheckpointException bad(Path file, String reason) {
+    private static CheckpointException bad(String file, String reason) {
         return new CheckpointException(file + ": not a valid safetensors file: " + reason + ".");
     }
 

@@ -1,21 +1,107 @@
 package io.audiomamba.checkpoint;
 
+import io.audiomamba.error.CheckpointException;
+import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.Arena;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.TreeMap;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.ObjectMapper;
 
-/** An open file of named tensors. Their data is mapped, not read; it is valid until the file is closed. */
+/**
+ * An open file of named tensors: safetensors, an index of safetensors shards, or what {@code torch.save} writes. Where
+ * the format allows it their data is mapped, not read; it is valid until the file is closed.
+ */
 public final class TensorFile implements AutoCloseable {
 
-    private final Arena arena;
     private final Map<String, RawTensor> tensors;
     private final Map<String, String> metadata;
+    private final Runnable release;
 
     TensorFile(Arena arena, Map<String, RawTensor> tensors, Map<String, String> metadata) {
-        this.arena = arena;
+        this(tensors, metadata, arena::close);
+    }
+
+    private TensorFile(Map<String, RawTensor> tensors, Map<String, String> metadata, Runnable release) {
         this.tensors = Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
         this.metadata = Collections.unmodifiableMap(new LinkedHashMap<>(metadata));
+        this.release = release;
+    }
+
+    /**
+     * Opens a file of any known format, told by its content.
+     *
+     * @throws CheckpointException with one sentence if it cannot be read or is damaged
+     */
+    public static TensorFile open(Path file) {
+        if (Files.isDirectory(file)) {
+            throw new CheckpointException(file + ": is a directory, not a checkpoint.");
+        }
+        if (!Files.exists(file)) {
+            throw new CheckpointException(file + ": there is no such file.");
+        }
+        byte[] head;
+        try (InputStream in = Files.newInputStream(file)) {
+            head = in.readNBytes(2);
+        } catch (AccessDeniedException e) {
+            throw new CheckpointException(file + ": may not be read by this user.", e);
+        } catch (IOException e) {
+            throw new CheckpointException(file + ": cannot be read (" + e.getMessage() + ").", e);
+        }
+        if (head.length == 0) {
+            throw new CheckpointException(file + ": is empty.");
+        }
+        boolean isZip = head.length == 2 && head[0] == 'P' && head[1] == 'K';
+        boolean isPickle = head.length == 2 && head[0] == (byte) 0x80 && head[1] >= 2 && head[1] <= 5;
+        if (isZip) {
+            return TorchFile.openZip(file);
+        }
+        if (isPickle) {
+            return TorchFile.openLegacy(file);
+        }
+        return head[0] == '{' ? openShards(file) : Safetensors.open(file);
+    }
+
+    /** Hugging Face's {@code model.safetensors.index.json}, which says which file beside it holds which tensor. */
+    private static TensorFile openShards(Path index) {
+        JsonNode map;
+        try {
+            map = new ObjectMapper().readTree(index.toFile()).path("weight_map");
+        } catch (JacksonException e) {
+            throw new CheckpointException(index + ": is not JSON: " + e.getOriginalMessage() + ".", e);
+        }
+        if (!map.isObject() || map.isEmpty()) {
+            throw new CheckpointException(index + ": has no weight_map, so it is no index of safetensors files.");
+        }
+        Map<String, TensorFile> shards = new TreeMap<>();
+        Runnable release = () -> shards.values().forEach(TensorFile::close);
+        try {
+            Map<String, RawTensor> tensors = new LinkedHashMap<>();
+            map.properties().forEach(entry -> {
+                String name = entry.getValue().asString();
+                if (!name.matches("[\\w.-]+\\.safetensors")) {
+                    throw new CheckpointException(
+                            index + ": names the shard '" + name + "', which is no safetensors file beside it.");
+                }
+                RawTensor tensor = shards.computeIfAbsent(name, n -> Safetensors.open(index.resolveSibling(n)))
+                        .tensors().get(entry.getKey());
+                if (tensor == null) {
+                    throw new CheckpointException(index + ": " + name + " does not hold " + entry.getKey() + ".");
+                }
+                tensors.put(entry.getKey(), tensor);
+            });
+            return new TensorFile(tensors, Map.of(), release);
+        } catch (CheckpointException e) {
+            release.run();
+            throw e;
+        }
     }
 
     /** The tensors by name, in the order of the file. */
@@ -30,6 +116,6 @@ public final class TensorFile implements AutoCloseable {
 
     @Override
     public void close() {
-        arena.close();
+        release.run();
     }
 }

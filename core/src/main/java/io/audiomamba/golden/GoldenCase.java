@@ -29,6 +29,7 @@ final class GoldenCase implements AutoCloseable {
 
     private final Path folder;
     private final JsonNode run;
+    private final Path path;
     private final TensorFile file;
     private final ScanKernel kernel;
     private final Device device;
@@ -36,13 +37,14 @@ final class GoldenCase implements AutoCloseable {
 
     /**
      * @param folder what the index describes
-     * @param file   the reference outputs, or null where the file to check is the case
+     * @param file   of the folder: reference outputs, or a foreign checkpoint that is itself what is checked
      * @param run    what is to be done
      */
-    GoldenCase(Path folder, Path file, JsonNode run, ScanKernel kernel, Device device) {
+    GoldenCase(Path folder, String file, JsonNode run, ScanKernel kernel, Device device) {
         this.folder = folder;
         this.run = run;
-        this.file = file == null ? null : Safetensors.open(file);
+        this.path = folder.resolve(file);
+        this.file = TensorFile.open(path);
         this.kernel = kernel;
         this.device = device;
     }
@@ -53,6 +55,11 @@ final class GoldenCase implements AutoCloseable {
 
     Path folder() {
         return folder;
+    }
+
+    /** The case's own file. */
+    Path path() {
+        return path;
     }
 
     List<Comparison> comparisons() {
@@ -152,6 +159,14 @@ final class GoldenCase implements AutoCloseable {
                 : Variants.named(name);
     }
 
+    /** The variant that the run's setting {@code name} names, with the channels and classes that the run states. */
+    ModelConfig sizedVariant(String name) {
+        ModelConfig variant = variant(text(name));
+        int channels = run.path("in_chans").asInt(variant.inChannels());
+        int classes = run.path("classes").asInt(variant.classes());
+        return variant.sized(channels, classes);
+    }
+
     /** Generated parameters. They must be moved to the device once the model has declared them. */
     static Parameters generated(String salt) {
         return new Parameters(declaration -> Tensors
@@ -160,6 +175,11 @@ final class GoldenCase implements AutoCloseable {
 
     Device device() {
         return device;
+    }
+
+    /** Compares with a tensor that is expected bit for bit. */
+    void compare(String quantity, Tensor actual, Tensor expected) {
+        compare(quantity, Tensors.toDoubles(actual), Tensors.toDoubles(expected), 0);
     }
 
     /** Compares with the tensor called {@code reference}, relative to its largest entry. */
@@ -177,8 +197,6 @@ final class GoldenCase implements AutoCloseable {
 
     @Override
     public void close() {
-        if (file != null) {
-            file.close();
-        }
+        file.close();
     }
 }

@@ -28,7 +28,8 @@ public final class GoldenSuite {
             Map.entry("htsat_filters", FrontEndCases::htsatFilters),
             Map.entry("htsat_front_end", FrontEndCases::htsatFrontEnd),
             Map.entry("kaldi_mel_banks", FrontEndCases::kaldiMelBanks),
-            Map.entry("kaldi_fbank", FrontEndCases::kaldiFbank));
+            Map.entry("kaldi_fbank", FrontEndCases::kaldiFbank), Map.entry("pth", CheckpointCases::pth),
+            Map.entry("dass_checkpoint", CheckpointCases::dass));
 
     private final Path folder;
     private final JsonNode index;
@@ -86,11 +87,9 @@ public final class GoldenSuite {
         if (check == null) {
             return new Outcome(file, List.of(), "there is no check for a case of kind '" + kind + "'");
         }
-        Path path = folder.resolve(file);
         try (var _ = new GradientTape();
                 var _ = new PointerScope();
-                GoldenCase golden = new GoldenCase(folder, file.endsWith(".safetensors") ? path : null, run, kernel,
-                        device)) {
+                GoldenCase golden = new GoldenCase(folder, file, run, kernel, device)) {
             try {
                 check.accept(golden);
                 return new Outcome(file, golden.comparisons(), null);

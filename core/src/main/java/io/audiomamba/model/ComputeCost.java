@@ -18,6 +18,20 @@ public final class ComputeCost {
         this.config = config;
     }
 
+    /**
+     * Operations for one window of sound, about 10 s.
+     *
+     * @throws IllegalArgumentException for a model of images
+     */
+    public static long ofWindow(ModelConfig config) {
+        return switch (config.input()) {
+            case FOLDED_LOG_MEL -> operations(config, 256, 256);
+            case LOG_MEL -> operations(config, 64, 1001);
+            case FILTER_BANK -> operations(config, 128, 1024);
+            case IMAGE -> throw new IllegalArgumentException("a model of images hears nothing");
+        };
+    }
+
     /** Operations for one image of {@code height} x {@code width}. */
     public static long operations(ModelConfig config, long height, long width) {
         ComputeCost cost = new ComputeCost(config);

@@ -166,6 +166,13 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
         return dims.getLast();
     }
 
+    /** This configuration with other numbers of input channels and classes. */
+    public ModelConfig sized(int newInChannels, int newClasses) {
+        return new ModelConfig(input, newInChannels, newClasses, dims, depths, stateSize, ssmRatio, scanForm,
+                convBias, mlpRatio, patchEmbedding, downsampling, normalization, head, dropPath, ssmDropout,
+                mlpDropout);
+    }
+
     /** This configuration for spectrograms, with {@code newClasses} classes. */
     public ModelConfig forAudio(InputKind newInput, int newClasses, HeadKind newHead) {
         return new ModelConfig(newInput, 1, newClasses, dims, depths, stateSize, ssmRatio, scanForm, convBias,

@@ -1,7 +1,12 @@
 package io.audiomamba.scan;
 
 import io.audiomamba.torch.Tensors;
+import java.util.Arrays;
+import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * The operands of the 2-D selective scan. B is the batch, H x W the token grid, D the channels, N the state size,
@@ -41,9 +46,9 @@ public record ScanInputs(Tensor tokens, Tensor projections, Tensor dtWeight, Ten
     }
 
     private static void expect(String name, Tensor tensor, long... shape) {
-        if (!java.util.Arrays.equals(Tensors.shape(tensor), shape)) {
-            throw new IllegalArgumentException(name + " has shape " + java.util.Arrays.toString(Tensors.shape(tensor))
-                    + ", not " + java.util.Arrays.toString(shape));
+        if (!Arrays.equals(Tensors.shape(tensor), shape)) {
+            throw new IllegalArgumentException(name + " has shape " + Arrays.toString(Tensors.shape(tensor))
+                    + ", not " + Arrays.toString(shape));
         }
     }
 
@@ -76,6 +81,29 @@ public record ScanInputs(Tensor tokens, Tensor projections, Tensor dtWeight, Ten
     /** The operands in the order of the record's components. */
     public Tensor[] tensors() {
         return new Tensor[] {tokens, projections, dtWeight, dtBias, aLogs, skip};
+    }
+
+    /** The same operands, each changed by {@code change}. */
+    public ScanInputs map(UnaryOperator<Tensor> change) {
+        return of(Arrays.stream(tensors()).map(change).toArray(Tensor[]::new));
+    }
+
+    /**
+     * Float32 operands on the CPU of the size and spread that a trained model has, for tests and measurements; drawn
+     * from LibTorch's global generator.
+     *
+     * @param rank      R
+     * @param stateSize N
+     */
+    public static ScanInputs random(long batch, long height, long width, long channels, long rank, long stateSize) {
+        Scalar half = new Scalar(0.5);
+        Tensor states = torch.arange(new Scalar(1), new Scalar(stateSize + 1)).to(ScalarType.Float).log();
+        return new ScanInputs(torch.randn(batch, height, width, channels),
+                torch.randn(batch, height, width, DIRECTIONS, rank + 2 * stateSize),
+                torch.randn(DIRECTIONS, channels, rank).mul(half),
+                torch.rand(DIRECTIONS, channels).mul(new Scalar(2.3)).sub(new Scalar(4.6)),
+                torch.randn(DIRECTIONS * channels, stateSize).mul(new Scalar(0.1)).add(states),
+                torch.randn(DIRECTIONS * channels).mul(half).add(new Scalar(1)));
     }
 
     /** The inverse of {@link #tensors()}. */

@@ -1,14 +1,16 @@
 package io.audiomamba.torch;
 
 import io.audiomamba.error.EnvironmentException;
-import java.io.File;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.openblas.global.openblas;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * Loads the native libraries in the one order and with the one set of settings that works. Every class that touches
@@ -18,8 +20,8 @@ public final class Natives {
 
     private Natives() {}
 
-    /** Settings that JavaCPP reads when its first class is initialised. Call before any FFmpeg class. */
-    public static void prepare() {
+    /** Settings that JavaCPP reads when its first class is initialised. */
+    private static void prepare() {
         Preparation.run();
     }
 
@@ -29,6 +31,21 @@ public final class Natives {
         if (TorchLibrary.FAILURE != null) {
             throw new EnvironmentException(TorchLibrary.FAILURE);
         }
+    }
+
+    /** Makes FFmpeg usable, or says in one sentence why it is not. Call before any FFmpeg class. */
+    public static void loadFfmpeg() {
+        prepare();
+        if (FfmpegLibrary.FAILURE != null) {
+            throw new EnvironmentException(FfmpegLibrary.FAILURE);
+        }
+    }
+
+    /** How many threads one operation uses, LibTorch's own, those of its matrix products and those of the scan. */
+    public static void setThreads(int threads) {
+        loadTorch();
+        torch.set_num_threads(threads);
+        openblas.blas_set_num_threads(threads);
     }
 
     private static final class Preparation {
@@ -64,34 +81,65 @@ public final class Natives {
         }
     }
 
+    private static final class FfmpegLibrary {
+
+        /** Null when FFmpeg is loaded, else one sentence. */
+        static final String FAILURE = failureOf("FFmpeg", () -> {
+            Loader.load(org.bytedeco.ffmpeg.global.avformat.class);
+            Loader.load(org.bytedeco.ffmpeg.global.swresample.class);
+        });
+    }
+
+    /** Null if {@code library} could be loaded, else one sentence. */
+    private static String failureOf(String library, Runnable loading) {
+        try {
+            loading.run();
+            return null;
+        } catch (LinkageError | RuntimeException e) {
+            Throwable cause = e instanceof ExceptionInInitializerError && e.getCause() != null ? e.getCause() : e;
+            return library + " cannot be loaded on " + Loader.getPlatform() + " (" + cause.getMessage()
+                    + "): it is unpacked to " + cacheFolder()
+                    + ", which needs 1 GB of room and may not be read-only; -Dorg.bytedeco.javacpp.cachedir=FOLDER"
+                    + " names another.";
+        }
+    }
+
+    /** Where the native libraries are unpacked to. */
+    public static String cacheFolder() {
+        return System.getProperty("org.bytedeco.javacpp.cachedir",
+                System.getProperty("user.home") + "/.javacpp/cache");
+    }
+
     private static final class TorchLibrary {
 
         /** Null when LibTorch is loaded, else one sentence. */
-        static final String FAILURE = load();
+        static final String FAILURE = failureOf("LibTorch", TorchLibrary::load);
 
-        private static String load() {
+        private static void load() {
+            unpackOnLinux();
+            Loader.load(torch.class);
+        }
+
+        /**
+         * A libtorch.so of the system would be found before JavaCPP has unpacked libtorch_cpu.so, and the mixture
+         * crashes the JVM: ours are unpacked first.
+         */
+        private static void unpackOnLinux() {
             String platform = Loader.getPlatform();
-            try {
-                // A libtorch.so of the system would be found before JavaCPP has unpacked libtorch_cpu.so, and the
-                // mixture crashes the JVM: unpack ours first.
-                if (platform.startsWith("linux")) {
-                    for (String library : List.of("libc10.so", "libtorch_cpu.so", "libtorch.so")) {
-                        File unpacked = Loader.cacheResource(org.bytedeco.pytorch.presets.torch.class,
-                                "/org/bytedeco/pytorch/" + platform + "/" + library);
-                        if (unpacked == null) {
-                            return "LibTorch for " + platform + " is not on the class path: add the dependency "
-                                    + "org.bytedeco:pytorch with the classifier " + platform
-                                    + " (published: linux-x86_64, macosx-arm64, macosx-x86_64, windows-x86_64).";
-                        }
+            if (!platform.startsWith("linux")) {
+                return;
+            }
+            for (String library : List.of("libc10.so", "libtorch_cpu.so", "libtorch.so")) {
+                String resource = "/org/bytedeco/pytorch/" + platform + "/" + library;
+                try {
+                    if (Loader.cacheResource(org.bytedeco.pytorch.presets.torch.class, resource) == null) {
+                        throw new IllegalStateException("the dependency org.bytedeco:pytorch with the classifier "
+                                + platform + " is not on the class path; published are linux-x86_64, macosx-arm64,"
+                                + " macosx-x86_64 and windows-x86_64");
                     }
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
                 }
-                Loader.load(org.bytedeco.pytorch.global.torch.class);
-                return null;
-            } catch (IOException e) {
-                return "The native libraries cannot be unpacked (" + e.getMessage()
-                        + "): name a writable folder with 1 GB of room by -Dorg.bytedeco.javacpp.cachedir=FOLDER.";
-            } catch (LinkageError e) {
-                return "LibTorch cannot be loaded on " + platform + ": " + e.getMessage();
             }
         }
     }

@@ -1,0 +1,86 @@
+package io.audiomamba.cli;
+
+import io.audiomamba.diagnosis.Diagnosis;
+import io.audiomamba.golden.GoldenSuite;
+import io.audiomamba.scan.ScanKernel;
+import io.audiomamba.scan.ScanKernels;
+import io.audiomamba.torch.Devices;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.bytedeco.pytorch.Device;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code audiomamba doctor}. */
+@Command(name = "doctor", mixinStandardHelpOptions = true, description = "Looks at this machine, or checks the numerics against reference outputs.")
+final class DoctorCommand implements Callable<Integer> {
+
+    @Spec
+    private CommandSpec spec;
+
+    @Option(names = "--golden", paramLabel = "DIR", description = "Run every case that DIR/index.json lists.")
+    private Path golden;
+
+    @Option(names = "--scan", paramLabel = "K", description = "Scan kernel; by default the fastest that runs here.")
+    private String scan;
+
+    @Option(names = "--device", paramLabel = "D", defaultValue = "auto", description = "auto, cpu, cuda or cuda:n (${DEFAULT-VALUE}).")
+    private String device;
+
+    @Mixin
+    private ThreadsOption threads;
+
+    @Override
+    public Integer call() {
+        PrintWriter out = spec.commandLine().getOut();
+        threads.apply();
+        Device chosen = Devices.named(device);
+        ScanKernel kernel = scan == null ? ScanKernels.best(chosen) : ScanKernels.named(scan, chosen);
+        if (golden != null) {
+            return check(out, new GoldenSuite(golden), kernel, chosen);
+        }
+        Diagnosis diagnosis = Diagnosis.of(kernel, chosen);
+        diagnosis.facts().forEach((name, value) -> out.printf("%-16s %s%n", name, value));
+        diagnosis.timings().forEach((name, value) -> out.printf("%-16s %s%n", name, value));
+        if (diagnosis.advice().isEmpty()) {
+            out.println("Nothing to fix.");
+        }
+        diagnosis.advice().forEach(advice -> out.println("! " + advice));
+        return Main.DONE;
+    }
+
+    private static int check(PrintWriter out, GoldenSuite suite, ScanKernel kernel, Device device) {
+        int failures = 0;
+        out.printf("%-46s %-7s %9s %9s  %s%n", "case", "kernel", "error", "tolerance", "verdict");
+        for (String file : suite.cases()) {
+            GoldenSuite.Outcome outcome = suite.run(file, kernel, device);
+            failures += outcome.passes() ? 0 : 1;
+            out.println(line(outcome, kernel.name()));
+            outcome.comparisons().stream().filter(comparison -> !comparison.passes())
+                    .forEach(comparison -> out.printf(Locale.ROOT, "    %s: %.2e, more than %.2e%n",
+                            comparison.quantity(), comparison.error(), comparison.tolerance()));
+        }
+        out.printf("%d cases, %d failed%n", suite.cases().size(), failures);
+        return failures == 0 && !suite.cases().isEmpty() ? Main.DONE : Main.INPUT_FAILED;
+    }
+
+    private static String line(GoldenSuite.Outcome outcome, String kernel) {
+        String verdict = outcome.passes() ? "ok" : "FAILED";
+        if (outcome.failure() != null) {
+            verdict += ": " + outcome.failure();
+        } else if (outcome.comparisons().isEmpty()) {
+            verdict += ": nothing to compare";
+        } else {
+            verdict += " (" + outcome.comparisons().size() + " compared, worst " + outcome.worst().quantity() + ")";
+        }
+        return outcome.worst() == null
+                ? "%-46s %-7s %9s %9s  %s".formatted(outcome.file(), kernel, "-", "-", verdict)
+                : String.format(Locale.ROOT, "%-46s %-7s %9.2e %9.2e  %s", outcome.file(), kernel,
+                        outcome.worst().error(), outcome.worst().tolerance(), verdict);
+    }
+}

@@ -1,0 +1,114 @@
+package io.audiomamba.cli;
+
+import io.audiomamba.Models;
+import io.audiomamba.checkpoint.Checkpoint;
+import io.audiomamba.checkpoint.Description;
+import io.audiomamba.frontend.FrontEnd;
+import io.audiomamba.model.ComputeCost;
+import io.audiomamba.model.ModelConfigJson;
+import io.audiomamba.torch.Devices;
+import java.io.PrintWriter;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code audiomamba info}. */
+@Command(name = "info", mixinStandardHelpOptions = true, description = "Says what a checkpoint holds.")
+final class InfoCommand implements Callable<Integer> {
+
+    @Spec
+    private CommandSpec spec;
+
+    @Option(names = "--seconds", paramLabel = "S", defaultValue = "10", description = "Length of the sound whose cost is printed (${DEFAULT-VALUE}).")
+    private double seconds;
+
+    @Parameters(paramLabel = "CHECKPOINT", description = "A file, or the name of a model.")
+    private String checkpoint;
+
+    @Override
+    public Integer call() {
+        if (!(seconds > 0 && seconds <= 86_400)) {
+            throw new ParameterException(spec.commandLine(), "--seconds is " + seconds + " but must be in (0, 86400].");
+        }
+        PrintWriter out = spec.commandLine().getOut();
+        try (Checkpoint open = Models.open(checkpoint)) {
+            open.load().parameters().close(); // a file whose tensors do not fit is not described as if they did
+            Description description = open.description();
+            out.println(checkpoint);
+            section(out, "model", modelOf(description));
+            section(out, "parameters", parametersOf(open));
+            section(out, "use", useOf(description));
+            section(out, "provenance", description.provenance());
+            out.println("labels (" + description.labels().size() + ")");
+            out.println(wrapped(description.labels()));
+        }
+        return Main.DONE;
+    }
+
+    private static Map<String, String> modelOf(Description description) {
+        Map<String, String> lines = new LinkedHashMap<>();
+        ModelConfigJson.write(description.model()).properties()
+                .forEach(entry -> lines.put(entry.getKey(), entry.getValue().toString().replace("\"", "")));
+        return lines;
+    }
+
+    private static Map<String, String> parametersOf(Checkpoint checkpoint) {
+        Map<String, Long> modules = new LinkedHashMap<>();
+        checkpoint.tensors().forEach((name, tensor) -> {
+            boolean isStatistic = name.contains("running_") || name.endsWith("num_batches_tracked");
+            if (!isStatistic) {
+                String[] parts = name.split("\\.");
+                String module = parts[0].equals("layers") ? parts[0] + "." + parts[1] : parts[0];
+                modules.merge(module, tensor.elements(), Long::sum);
+            }
+        });
+        Map<String, String> lines = new LinkedHashMap<>();
+        modules.forEach((module, count) -> lines.put(module, "%,12d".formatted(count)));
+        lines.put("total", "%,12d".formatted(modules.values().stream().mapToLong(Long::longValue).sum()));
+        return lines;
+    }
+
+    private Map<String, String> useOf(Description description) {
+        FrontEnd frontEnd = FrontEnd.named(description.frontEnd(), Devices.cpu());
+        double window = (double) frontEnd.windowSamples() / frontEnd.sampleRate();
+        long windows = (long) Math.ceil(seconds / window);
+        double macs = (double) windows * ComputeCost.ofWindow(description.model());
+        Map<String, String> lines = new LinkedHashMap<>();
+        lines.put("front end",
+                "%s, %d Hz, windows of %.1f s".formatted(frontEnd.name(), frontEnd.sampleRate(), window));
+        lines.put("scores", description.activation().name().toLowerCase(Locale.ROOT)
+                + (description.temperature() == 1 ? "" : ", temperature " + description.temperature()));
+        lines.put("cost", String.format(Locale.ROOT, "%.2f GMAC for %.1f s of sound (%d window%s)", macs / 1e9, seconds,
+                windows, windows == 1 ? "" : "s"));
+        return lines;
+    }
+
+    private static void section(PrintWriter out, String title, Map<String, String> lines) {
+        out.println(title);
+        lines.forEach((name, value) -> out.printf("  %-20s %s%n", name, value));
+    }
+
+    private static String wrapped(List<String> labels) {
+        StringBuilder text = new StringBuilder();
+        int column = 0;
+        for (String label : labels) {
+            String item = column == 0 ? "  " + label : ", " + label;
+            if (column > 0 && column + item.length() > 96) {
+                text.append(",\n");
+                item = "  " + label;
+                column = 0;
+            }
+            text.append(item);
+            column += item.length();
+        }
+        return text.toString();
+    }
+}

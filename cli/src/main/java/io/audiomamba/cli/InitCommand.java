@@ -1,0 +1,89 @@
+package io.audiomamba.cli;
+
+import io.audiomamba.checkpoint.Checkpoint;
+import io.audiomamba.checkpoint.DType;
+import io.audiomamba.checkpoint.Description;
+import io.audiomamba.checkpoint.Description.Activation;
+import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.model.AudioMamba;
+import io.audiomamba.model.ModelConfig;
+import io.audiomamba.model.ModelConfig.HeadKind;
+import io.audiomamba.model.ModelConfig.InputKind;
+import io.audiomamba.model.Parameters;
+import io.audiomamba.model.Variants;
+import io.audiomamba.torch.Natives;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.bytedeco.javacpp.PointerScope;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code audiomamba init}. */
+@Command(name = "init", mixinStandardHelpOptions = true, description = {
+        "Writes a checkpoint with random weights, to be trained.",
+        "Presets: nano, micro, tiny (the paper's sizes), or any VMamba variant such as tiny_s1l8."})
+final class InitCommand implements Callable<Integer> {
+
+    @Spec
+    private CommandSpec spec;
+
+    @Option(names = "--preset", paramLabel = "P", required = true, description = "Architecture.")
+    private String preset;
+
+    @Option(names = "--labels", paramLabel = "FILE", required = true, description = "Classes, one a line.")
+    private Path labels;
+
+    @Option(names = "--head", paramLabel = "H", defaultValue = "token-semantic", description = "token-semantic or linear (${DEFAULT-VALUE}).", converter = HeadConverter.class)
+    private HeadKind head;
+
+    @Option(names = "--seed", paramLabel = "N", defaultValue = "19990318", description = "Equal seeds give equal weights (${DEFAULT-VALUE}).")
+    private long seed;
+
+    @Option(names = {"-o",
+            "--output"}, paramLabel = "X.safetensors", required = true, description = "Where to write it.")
+    private Path output;
+
+    @Override
+    public Integer call() {
+        ModelConfig variant = Variants.named(preset);
+        List<String> classes = readLabels();
+        boolean filterBank = variant.input() == InputKind.FILTER_BANK;
+        ModelConfig config = variant.forAudio(filterBank ? InputKind.FILTER_BANK : InputKind.FOLDED_LOG_MEL,
+                classes.size(), filterBank ? HeadKind.LINEAR : head);
+        Map<String, String> provenance = new LinkedHashMap<>();
+        provenance.put("preset", preset);
+        provenance.put("weights", "random, seed " + seed);
+        provenance.put("written by", new Version().getVersion()[0]);
+        Description description = new Description(config, Description.frontEndOf(config.input()), classes,
+                Activation.SIGMOID, 1, provenance);
+        Natives.loadTorch();
+        try (var _ = new PointerScope(); Parameters parameters = new Parameters(Parameters.Source.random(seed))) {
+            new AudioMamba(config, parameters);
+            Checkpoint.write(output, description, parameters.tensors(), DType.F32);
+            spec.commandLine().getOut().printf("%s: %s, %,d parameters, %d classes, random weights%n", output, preset,
+                    parameters.count(), classes.size());
+        }
+        return Main.DONE;
+    }
+
+    private List<String> readLabels() {
+        List<String> lines;
+        try {
+            lines = Files.readAllLines(labels).stream().map(String::strip).filter(line -> !line.isEmpty()).toList();
+        } catch (IOException e) {
+            throw new ConfigurationException(labels + ": cannot be read as a text file with one class a line ("
+                    + e.getClass().getSimpleName() + ").", e);
+        }
+        if (lines.isEmpty()) {
+            throw new ConfigurationException(labels + ": names no class.");
+        }
+        return lines;
+    }
+}

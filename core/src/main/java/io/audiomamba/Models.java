@@ -1,0 +1,56 @@
+package io.audiomamba;
+
+import io.audiomamba.checkpoint.Checkpoint;
+import io.audiomamba.error.CheckpointException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * Where models are found by name: among the resources of the class path ({@code io/audiomamba/models/NAME.safetensors}),
+ * then in the user's folder, {@code AUDIOMAMBA_HOME/models} or else {@code ~/.audiomamba/models}.
+ */
+public final class Models {
+
+    private static final String SUFFIX = ".safetensors";
+
+    private Models() {}
+
+    /** The user's folder; it need not exist. */
+    public static Path home() {
+        String home = System.getenv("AUDIOMAMBA_HOME");
+        return home == null || home.isBlank()
+                ? Path.of(System.getProperty("user.home"), ".audiomamba")
+                : Path.of(home);
+    }
+
+    /**
+     * Opens the file that {@code nameOrFile} is, else the model of that name.
+     *
+     * @throws CheckpointException if there is neither, or it cannot be used
+     */
+    public static Checkpoint open(String nameOrFile) {
+        Path file = Path.of(nameOrFile);
+        if (Files.exists(file)) {
+            return Checkpoint.open(file);
+        }
+        boolean isName = nameOrFile.matches("[\\w.-]+") && !nameOrFile.endsWith(SUFFIX);
+        if (!isName) {
+            throw new CheckpointException(nameOrFile + ": there is no such file.");
+        }
+        try (InputStream bundled = Models.class.getResourceAsStream("models/" + nameOrFile + SUFFIX)) {
+            if (bundled != null) {
+                return Checkpoint.of(bundled.readAllBytes(), nameOrFile);
+            }
+        } catch (IOException e) {
+            throw new CheckpointException(nameOrFile + ": cannot be read from the class path.", e);
+        }
+        Path installed = home().resolve("models").resolve(nameOrFile + SUFFIX);
+        if (!Files.exists(installed)) {
+            throw new CheckpointException(nameOrFile + ": there is no such file, no bundled model of that name, and no "
+                    + installed + ".");
+        }
+        return Checkpoint.open(installed);
+    }
+}
