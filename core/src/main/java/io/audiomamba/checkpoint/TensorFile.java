@@ -21,6 +21,9 @@ import tools.jackson.databind.ObjectMapper;
  */
 public final class TensorFile implements AutoCloseable {
 
+    /** The first byte of every pickle of protocol 2 or later. */
+    private static final int PICKLE_PROTOCOL = 0x80;
+
     private final Map<String, RawTensor> tensors;
     private final Map<String, String> metadata;
     private final Runnable release;
@@ -49,7 +52,7 @@ public final class TensorFile implements AutoCloseable {
         }
         byte[] head;
         try (InputStream in = Files.newInputStream(file)) {
-            head = in.readNBytes(2);
+            head = in.readNBytes(Long.BYTES);
         } catch (AccessDeniedException e) {
             throw new CheckpointException(file + ": may not be read by this user.", e);
         } catch (IOException e) {
@@ -58,15 +61,33 @@ public final class TensorFile implements AutoCloseable {
         if (head.length == 0) {
             throw new CheckpointException(file + ": is empty.");
         }
-        boolean isZip = head.length == 2 && head[0] == 'P' && head[1] == 'K';
-        boolean isPickle = head.length == 2 && head[0] == (byte) 0x80 && head[1] >= 2 && head[1] <= 5;
-        if (isZip) {
+        if (startsAsSafetensors(head)) {
+            return Safetensors.open(file);
+        }
+        if (startsWith(head, 'P', 'K')) {
             return TorchFile.openZip(file);
         }
-        if (isPickle) {
+        if (startsWith(head, PICKLE_PROTOCOL)) {
             return TorchFile.openLegacy(file);
         }
-        return head[0] == '{' ? openShards(file) : Safetensors.open(file);
+        return startsWith(head, '{') ? openShards(file) : Safetensors.open(file);
+    }
+
+    /**
+     * Whether the file begins with the length of a header that it may have. This comes first: the low bytes of a length
+     * can look like any other format's.
+     */
+    private static boolean startsAsSafetensors(byte[] head) {
+        return head.length == Long.BYTES && head[4] == 0 && head[5] == 0 && head[6] == 0 && head[7] == 0;
+    }
+
+    private static boolean startsWith(byte[] head, int... prefix) {
+        for (int i = 0; i < prefix.length; i++) {
+            if (i >= head.length || (head[i] & 0xff) != prefix[i]) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** Hugging Face's {@code model.safetensors.index.json}, which says which file beside it holds which tensor. */

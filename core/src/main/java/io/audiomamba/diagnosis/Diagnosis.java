@@ -48,10 +48,8 @@ public record Diagnosis(Map<String, String> facts, Map<String, String> timings, 
                 + (Runtime.getRuntime().maxMemory() >> 20) + " MB");
         facts.put("LibTorch",
                 torch.class.getPackage().getImplementationVersion() + ", " + torch.get_num_threads() + " threads");
-        facts.put("BLAS", openblas.blas_get_vendor() == 0
-                ? "reference"
-                : "OpenBLAS, " + openblas.blas_get_num_threads()
-                        + " threads");
+        facts.put("BLAS", "OpenBLAS " + openblas.class.getPackage().getImplementationVersion() + ", "
+                + openblas.blas_get_num_threads() + " threads");
         facts.put("vectors", ScanKernels.hasVectorApi() ? VectorWidth.describe() : "Vector API not enabled");
         facts.put("scan kernels", String.join(", ", ScanKernels.names(device)) + "; used: " + kernel.name());
         facts.put("device", device.str().getString());
