@@ -16,17 +16,27 @@ public interface ScanKernel {
     boolean supports(Device device);
 
     /**
-     * The merged result y, (B, H, W, D), contiguous, in the type of the tokens. No graph is recorded.
+     * What a forward pass gives.
      *
-     * @param inputs on one device; of any floating type, and strided in any way
+     * @param merged y, (B, H, W, D), contiguous, in the type of the tokens
+     * @param kept   what this kernel's backward pass wants to find again; null if nothing
      */
-    Tensor forward(ScanInputs inputs);
+    record Result(Tensor merged, Tensor kept) {}
+
+    /**
+     * Records no graph.
+     *
+     * @param inputs       on one device; of any floating type, and strided in any way
+     * @param withBackward whether {@link #backward} will follow
+     */
+    Result forward(ScanInputs inputs, boolean withBackward);
 
     /**
      * The gradients of all operands, contiguous, each in its operand's type.
      *
      * @param inputs     what {@link #forward} was given
+     * @param kept       what it kept
      * @param gradMerged dL/dy, (B, H, W, D), strided in any way
      */
-    ScanInputs backward(ScanInputs inputs, Tensor gradMerged);
+    ScanInputs backward(ScanInputs inputs, Tensor kept, Tensor gradMerged);
 }

@@ -28,11 +28,15 @@ public final class SelectiveScan2d {
      *         {@link GradientTape} must be open)
      */
     public static Tensor apply(ScanKernel kernel, ScanInputs inputs) {
-        Tensor merged;
+        boolean withBackward = GradientTape.isNeededFor(inputs.tensors());
+        ScanKernel.Result result;
         try (var _ = new NoGradGuard()) {
-            merged = kernel.forward(inputs);
+            result = kernel.forward(inputs, withBackward);
         }
-        return GradientTape.differentiable(merged, inputs.tensors(),
-                gradMerged -> kernel.backward(inputs, gradMerged).tensors());
+        if (result.kept() != null) {
+            GradientTape.keep(result.kept());
+        }
+        return GradientTape.differentiable(result.merged(), inputs.tensors(),
+                gradMerged -> kernel.backward(inputs, result.kept(), gradMerged).tensors());
     }
 }

@@ -27,9 +27,12 @@ public final class TorchScan implements ScanKernel {
     }
 
     @Override
-    public Tensor forward(ScanInputs in) {
-        Tensor sequences = directions(in);
-        return CrossScan.CROSS.merge(sequences, in.height(), in.width()).contiguous();
+    public Result forward(ScanInputs in, boolean withBackward) {
+        return new Result(merged(in), null);
+    }
+
+    private static Tensor merged(ScanInputs in) {
+        return CrossScan.CROSS.merge(directions(in), in.height(), in.width()).contiguous();
     }
 
     /**
@@ -92,13 +95,13 @@ public final class TorchScan implements ScanKernel {
     }
 
     @Override
-    public ScanInputs backward(ScanInputs in, Tensor gradMerged) {
+    public ScanInputs backward(ScanInputs in, Tensor kept, Tensor gradMerged) {
         try (var _ = new AutoGradMode(true)) {
             Tensor[] leaves = in.tensors();
             for (int i = 0; i < leaves.length; i++) {
                 leaves[i] = leaves[i].detach().requires_grad_(true);
             }
-            TensorVector gradients = torch.grad(new TensorVector(forward(ScanInputs.of(leaves))),
+            TensorVector gradients = torch.grad(new TensorVector(merged(ScanInputs.of(leaves))),
                     new TensorVector(leaves), new TensorVector(gradMerged), new BoolOptional(), false, false);
             Tensor[] result = new Tensor[leaves.length];
             for (int i = 0; i < leaves.length; i++) {

@@ -23,8 +23,7 @@ import jdk.incubator.vector.VectorOperators;
  *   db    = sum over t of ds_t,  dW = sum over t of ds_t x_t,  dx_t = sum over channels of W ds_t
  * </pre>
  *
- * The states h are not kept from the forward pass: a first sweep stores those at the beginning of each tile, and each
- * tile then computes its own again.
+ * Of the states h the forward pass kept those at the beginning of each tile; the others are computed again.
  */
 final class VectorBackward {
 
@@ -32,22 +31,18 @@ final class VectorBackward {
 
     private final VectorOperands in;
     private final VectorTile tile;
+    private final MemorySegment kept;
     private final MemorySegment gradMerged;
     private final VectorGradients out;
     private final int width;
     private final int block;
 
-    /** h at the beginning of each tile, (tile, N, channel). */
-    private final float[] checkpoints;
     /** h before the first and after each token of the tile for one state, (token + 1, channel). */
     private final float[] states;
     /** e_(t+1) l_(t+1) at the end of the tile, (N, channel). */
     private final float[] carry;
     private final float[] grad;
-    /** l_t and l_t e_t h_(t-1) for one state. */
-    private final float[] l;
-    private final float[] leh;
-    /** Sum over n of l B, and of l e h A. */
+    /** Sum over n of l_t B_t, and of l_t e_t h_(t-1) A. */
     private final float[] lB;
     private final float[] lehA;
     private final float[] gradU;
@@ -62,20 +57,17 @@ final class VectorBackward {
     private final float[] gradA;
     private final float[] gradSkip;
 
-    VectorBackward(VectorOperands in, int task, MemorySegment gradMerged, VectorGradients out) {
+    VectorBackward(VectorOperands in, int task, MemorySegment kept, MemorySegment gradMerged, VectorGradients out) {
         this.in = in;
+        this.kept = kept;
         this.gradMerged = gradMerged;
         this.out = out;
         tile = new VectorTile(in, task);
         width = tile.width;
         block = task % VectorTile.blocks(in.channels);
-        int tiles = (in.length + ROOM - 1) / ROOM;
-        checkpoints = new float[tiles * in.state * width];
         states = new float[(ROOM + 1) * width];
         carry = new float[in.state * width];
         grad = new float[ROOM * width];
-        l = new float[ROOM * width];
-        leh = new float[ROOM * width];
         lB = new float[ROOM * width];
         lehA = new float[ROOM * width];
         gradU = new float[ROOM * width];
@@ -90,7 +82,6 @@ final class VectorBackward {
     void run() {
         for (int k = 0; k < DIRECTIONS; k++) {
             tile.startDirection(k);
-            storeCheckpoints();
             clearDirection();
             for (int start = (in.length - 1) / ROOM * ROOM; start >= 0; start -= ROOM) {
                 tile.load(start);
@@ -100,7 +91,7 @@ final class VectorBackward {
                 for (int t = 0; t < tile.tokens; t++) {
                     tile.read(gradMerged, t, grad);
                 }
-                backwardTile(start / ROOM);
+                backwardTile(start);
                 writeTile(k);
             }
             writeParameters(k);
@@ -113,50 +104,19 @@ final class VectorBackward {
         }
     }
 
-    private void storeCheckpoints() {
-        int size = in.state * width;
-        VectorTile.clear(carry);
-        for (int start = 0; start < in.length; start += ROOM) {
-            System.arraycopy(carry, 0, checkpoints, start / ROOM * size, size);
-            tile.load(start);
-            tile.finishStepSizes();
-            for (int n = 0; n < in.state; n++) {
-                tile.computeDecay(n);
-                for (int c = 0; c < width; c += LANES) {
-                    advance(tile.decay, tile.dtU, tile.rows, in.rank + n, in.row, tile.tokens, width, carry,
-                            n * width, c);
-                }
-            }
-        }
-    }
-
-    /** h after a tile from h before it. */
-    private static void advance(float[] decay, float[] dtU, float[] rows, int b, int row, int tokens, int width,
-            float[] state, int stateAt, int channel) {
-        FloatVector h = FloatVector.fromArray(SPECIES, state, stateAt + channel);
-        for (int t = 0; t < tokens; t++) {
-            int i = t * width + channel;
-            h = h.fma(FloatVector.fromArray(SPECIES, decay, i),
-                    FloatVector.fromArray(SPECIES, dtU, i).mul(rows[t * row + b]));
-        }
-        h.intoArray(state, stateAt + channel);
-    }
-
-    private void backwardTile(int index) {
+    private void backwardTile(int start) {
         VectorTile.clear(lB);
         VectorTile.clear(lehA);
         for (int n = 0; n < in.state; n++) {
             tile.computeDecay(n);
-            System.arraycopy(checkpoints, (index * in.state + n) * width, states, 0, width);
+            VectorOperands.read(kept, tile.stateIndex(start, n), states, 0, tile.channels);
             VectorTile.clear(gradB);
             VectorTile.clear(gradC);
             int b = in.rank + n;
             for (int c = 0; c < width; c += LANES) {
-                recompute(tile.decay, tile.dtU, tile.rows, b, in.row, tile.tokens, width, states, c);
-                recurBackwards(grad, tile.decay, tile.dt, states, tile.rows, b + in.state, in.row, tile.tokens, width,
-                        carry, gradA, n * width, l, leh, c);
-                addToInput(l, leh, tile.rows, b, in.row, tile.a, n * width, tile.tokens, width, lB, lehA, c);
-                addToProjections(l, tile.dtU, grad, states, tile.tokens, width, gradB, gradC, c);
+                recompute(tile.decay, tile.dtU, tile.rows, b, in.row, tile.tokens, width, states, grad, gradC, c);
+                recurBackwards(grad, tile.decay, tile.dt, tile.dtU, states, tile.rows, b, b + in.state, in.row,
+                        tile.tokens, width, carry, gradA, tile.a, n * width, lB, lehA, gradB, c);
             }
             sumLanes(gradB, gradRows, b, in.row, tile.tokens);
             sumLanes(gradC, gradRows, b + in.state, in.row, tile.tokens);
@@ -173,65 +133,42 @@ final class VectorBackward {
         }
     }
 
-    /** h of every token of the tile. */
+    /** For one state, h of every token of the tile and what it contributes to the gradient of C. */
     private static void recompute(float[] decay, float[] dtU, float[] rows, int b, int row, int tokens, int width,
-            float[] states, int channel) {
+            float[] states, float[] grad, float[] gradC, int channel) {
         FloatVector h = FloatVector.fromArray(SPECIES, states, channel);
         for (int t = 0; t < tokens; t++) {
             int i = t * width + channel;
             h = h.fma(FloatVector.fromArray(SPECIES, decay, i),
                     FloatVector.fromArray(SPECIES, dtU, i).mul(rows[t * row + b]));
             h.intoArray(states, i + width);
+            h.fma(FloatVector.fromArray(SPECIES, grad, i), FloatVector.fromArray(SPECIES, gradC, t * LANES))
+                    .intoArray(gradC, t * LANES);
         }
     }
 
-    /** l_t and l_t e_t h_(t-1) of every token of the tile for one state, and the sum for aLogs. */
-    private static void recurBackwards(float[] grad, float[] decay, float[] dt, float[] states, float[] rows, int c,
-            int row, int tokens, int width, float[] carry, float[] gradA, int stateAt, float[] l, float[] leh,
-            int channel) {
+    /** For one state, what l_t of each token contributes to the gradients of u, dt, aLogs and B. */
+    private static void recurBackwards(float[] grad, float[] decay, float[] dt, float[] dtU, float[] states,
+            float[] rows, int b, int c, int row, int tokens, int width, float[] carry, float[] gradA, float[] a,
+            int stateAt, float[] lB, float[] lehA, float[] gradB, int channel) {
         FloatVector next = FloatVector.fromArray(SPECIES, carry, stateAt + channel);
         FloatVector sumA = FloatVector.fromArray(SPECIES, gradA, stateAt + channel);
+        FloatVector decayRate = FloatVector.fromArray(SPECIES, a, stateAt + channel);
         for (int t = tokens - 1; t >= 0; t--) {
             int i = t * width + channel;
             FloatVector now = FloatVector.fromArray(SPECIES, grad, i)
                     .fma(FloatVector.broadcast(SPECIES, rows[t * row + c]), next);
-            now.intoArray(l, i);
+            now.fma(FloatVector.fromArray(SPECIES, dtU, i), FloatVector.fromArray(SPECIES, gradB, t * LANES))
+                    .intoArray(gradB, t * LANES);
+            now.fma(FloatVector.broadcast(SPECIES, rows[t * row + b]), FloatVector.fromArray(SPECIES, lB, i))
+                    .intoArray(lB, i);
             next = now.mul(FloatVector.fromArray(SPECIES, decay, i));
-            FloatVector product = next.mul(FloatVector.fromArray(SPECIES, states, i));
-            product.intoArray(leh, i);
-            sumA = product.fma(FloatVector.fromArray(SPECIES, dt, i), sumA);
+            FloatVector leh = next.mul(FloatVector.fromArray(SPECIES, states, i));
+            leh.fma(decayRate, FloatVector.fromArray(SPECIES, lehA, i)).intoArray(lehA, i);
+            sumA = leh.fma(FloatVector.fromArray(SPECIES, dt, i), sumA);
         }
         next.intoArray(carry, stateAt + channel);
         sumA.intoArray(gradA, stateAt + channel);
-    }
-
-    /** What l contributes to the gradients of u and dt. */
-    private static void addToInput(float[] l, float[] leh, float[] rows, int b, int row, float[] a, int stateAt,
-            int tokens, int width, float[] lB, float[] lehA, int channel) {
-        FloatVector decayRate = FloatVector.fromArray(SPECIES, a, stateAt + channel);
-        for (int t = 0; t < tokens; t++) {
-            int i = t * width + channel;
-            FloatVector.fromArray(SPECIES, l, i)
-                    .fma(FloatVector.broadcast(SPECIES, rows[t * row + b]), FloatVector.fromArray(SPECIES, lB, i))
-                    .intoArray(lB, i);
-            FloatVector.fromArray(SPECIES, leh, i).fma(decayRate, FloatVector.fromArray(SPECIES, lehA, i))
-                    .intoArray(lehA, i);
-        }
-    }
-
-    /** What this vector of channels contributes to the gradients of B and C. */
-    private static void addToProjections(float[] l, float[] dtU, float[] grad, float[] states, int tokens, int width,
-            float[] gradB, float[] gradC, int channel) {
-        for (int t = 0; t < tokens; t++) {
-            int i = t * width + channel;
-            int sum = t * LANES;
-            FloatVector.fromArray(SPECIES, l, i)
-                    .fma(FloatVector.fromArray(SPECIES, dtU, i), FloatVector.fromArray(SPECIES, gradB, sum))
-                    .intoArray(gradB, sum);
-            FloatVector.fromArray(SPECIES, grad, i)
-                    .fma(FloatVector.fromArray(SPECIES, states, i + width), FloatVector.fromArray(SPECIES, gradC, sum))
-                    .intoArray(gradC, sum);
-        }
     }
 
     private static void sumLanes(float[] vectors, float[] rows, int at, int row, int tokens) {

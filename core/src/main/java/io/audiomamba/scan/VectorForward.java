@@ -13,13 +13,16 @@ final class VectorForward {
     private final VectorOperands in;
     private final VectorTile tile;
     private final MemorySegment merged;
+    private final MemorySegment kept;
     /** h, (N, channel). */
     private final float[] state;
     private final float[] y;
 
-    VectorForward(VectorOperands in, int task, MemorySegment merged) {
+    /** @param kept where the states at the beginning of each tile go, or null */
+    VectorForward(VectorOperands in, int task, MemorySegment merged, MemorySegment kept) {
         this.in = in;
         this.merged = merged;
+        this.kept = kept;
         tile = new VectorTile(in, task);
         state = new float[in.state * tile.width];
         y = new float[VectorTile.TOKENS * tile.width];
@@ -30,6 +33,9 @@ final class VectorForward {
             tile.startDirection(k);
             VectorTile.clear(state);
             for (int start = 0; start < in.length; start += VectorTile.TOKENS) {
+                if (kept != null) {
+                    keepStates(start);
+                }
                 tile.load(start);
                 tile.finishStepSizes();
                 scanTile();
@@ -41,6 +47,12 @@ final class VectorForward {
                     }
                 }
             }
+        }
+    }
+
+    private void keepStates(int start) {
+        for (int n = 0; n < in.state; n++) {
+            VectorOperands.write(state, n * tile.width, kept, tile.stateIndex(start, n), tile.channels);
         }
     }
 

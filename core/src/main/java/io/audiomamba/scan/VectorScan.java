@@ -25,22 +25,25 @@ final class VectorScan implements ScanKernel {
     }
 
     @Override
-    public Tensor forward(ScanInputs inputs) {
+    public Result forward(ScanInputs inputs, boolean withBackward) {
         VectorOperands in = new VectorOperands(inputs);
         Tensor merged = Tensors.empty(ScalarType.Float, Tensors.shape(inputs.tokens()));
+        Tensor states = withBackward ? Tensors.empty(ScalarType.Float, VectorTile.statesShape(in)) : null;
         MemorySegment y = Tensors.memory(merged);
-        Workers.run(VectorTile.tasks(in), torch.get_num_threads(), task -> new VectorForward(in, task, y).run());
-        return merged.to(inputs.tokens().scalar_type());
+        MemorySegment kept = withBackward ? Tensors.memory(states) : null;
+        Workers.run(VectorTile.tasks(in), torch.get_num_threads(), task -> new VectorForward(in, task, y, kept).run());
+        return new Result(merged.to(inputs.tokens().scalar_type()), states);
     }
 
     @Override
-    public ScanInputs backward(ScanInputs inputs, Tensor gradMerged) {
+    public ScanInputs backward(ScanInputs inputs, Tensor kept, Tensor gradMerged) {
         VectorOperands in = new VectorOperands(inputs);
         Tensor grad = gradMerged.to(ScalarType.Float).contiguous();
         VectorGradients gradients = new VectorGradients(in);
+        MemorySegment states = Tensors.memory(kept);
         MemorySegment gradY = Tensors.memory(grad);
         Workers.run(VectorTile.tasks(in), torch.get_num_threads(),
-                task -> new VectorBackward(in, task, gradY, gradients).run());
+                task -> new VectorBackward(in, task, states, gradY, gradients).run());
         return gradients.merge(inputs);
     }
 }

@@ -1,5 +1,6 @@
 package io.audiomamba.scan;
 
+import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 import static io.audiomamba.scan.VectorMath.LANES;
 import static io.audiomamba.scan.VectorMath.SPECIES;
 
@@ -79,6 +80,18 @@ final class VectorTile {
     /** The number of tasks of a scan. */
     static int tasks(VectorOperands in) {
         return in.batch * blocks(in.channels);
+    }
+
+    /** Shape of the states at the beginning of every tile, which the forward pass keeps for the backward pass. */
+    static long[] statesShape(VectorOperands in) {
+        return new long[] {in.batch, DIRECTIONS, (in.length + TOKENS - 1) / TOKENS, in.state, in.channels};
+    }
+
+    /** Index among those of this block's first channel, at the tile that begins at time {@code start}. */
+    long stateIndex(int start, int n) {
+        long tiles = (in.length + TOKENS - 1) / TOKENS;
+        return ((((long) image * DIRECTIONS + direction) * tiles + start / TOKENS) * in.state + n) * in.channels
+                + firstChannel;
     }
 
     /** Takes the parameters of direction {@code k}. */

@@ -1,6 +1,7 @@
 package io.audiomamba.torch;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -73,18 +74,29 @@ public final class GradientTape implements AutoCloseable {
      * @throws IllegalStateException if a gradient is required and this thread has no open tape
      */
     public static Tensor differentiable(Tensor value, Tensor[] inputs, Backward backward) {
-        boolean required = false;
-        for (Tensor input : inputs) {
-            required |= input.requires_grad();
-        }
-        if (!required || !GradMode.is_enabled()) {
-            return value;
-        }
+        return isNeededFor(inputs) ? current().record(value, inputs, backward) : value;
+    }
+
+    /** Whether an operation on {@code inputs} must be differentiable, here and now. */
+    public static boolean isNeededFor(Tensor[] inputs) {
+        return GradMode.is_enabled() && Arrays.stream(inputs).anyMatch(Tensor::requires_grad);
+    }
+
+    /**
+     * Keeps what an operation's backward pass needs beside its inputs.
+     *
+     * @throws IllegalStateException if this thread has no open tape
+     */
+    public static void keep(Tensor tensor) {
+        current().hold(tensor);
+    }
+
+    private static GradientTape current() {
         GradientTape tape = CURRENT.get();
         if (tape == null) {
             throw new IllegalStateException("a gradient is required but no GradientTape is open on this thread");
         }
-        return tape.record(value, inputs, backward);
+        return tape;
     }
 
     private Tensor record(Tensor value, Tensor[] inputs, Backward backward) {
