@@ -60,11 +60,11 @@ final class CheckpointCases {
             StoredWeights weights = new StoredWeights(path.getFileName().toString(),
                     KeyNames.official(file.tensors()));
             try (Parameters parameters = new Parameters(weights)) {
-                AudioMamba model = new AudioMamba(golden.sizedVariant("backbone"), parameters);
+                AudioMamba model = new AudioMamba(ModelCases.onFilterBank(golden.sizedVariant("backbone")), parameters);
                 weights.requireFit();
                 parameters.to(golden.device());
-                Tensor image = ModelCases.dassImage(golden.tensor("input"));
-                ModelCases.compareLogits(golden, model.forward(image, new Pass(golden.kernel(), false)).clip());
+                Tensor input = ModelCases.batched(golden.tensor("input"));
+                ModelCases.compareLogits(golden, model.forward(input, new Pass(golden.kernel(), false)).clip());
             }
         }
     }

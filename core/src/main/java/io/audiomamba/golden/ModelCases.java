@@ -112,15 +112,20 @@ final class ModelCases {
     static void dass(GoldenCase golden) {
         Tensor input = golden.operand("input");
         try (Parameters parameters = GoldenCase.generated(golden.text("weights_salt"))) {
-            AudioMamba model = new AudioMamba(golden.variant(golden.text("variant")), parameters);
+            AudioMamba model = new AudioMamba(onFilterBank(golden.variant(golden.text("variant"))), parameters);
             parameters.to(golden.device());
-            compareLogits(golden, model.forward(dassImage(input), new Pass(golden.kernel(), false)).clip());
+            compareLogits(golden, model.forward(batched(input), new Pass(golden.kernel(), false)).clip());
         }
     }
 
-    /** (B, time, mel) or (time, mel) to (B, 1, mel, time). */
-    static Tensor dassImage(Tensor input) {
-        return input.view(-1, 1, input.size(-2), input.size(-1)).transpose(2, 3);
+    /** The backbone with DASS's input and head. */
+    static ModelConfig onFilterBank(ModelConfig backbone) {
+        return backbone.forAudio(InputKind.FILTER_BANK, backbone.classes(), HeadKind.LINEAR);
+    }
+
+    /** (B, time, mel) or (time, mel) to (B, time, mel). */
+    static Tensor batched(Tensor filterBank) {
+        return filterBank.view(-1, filterBank.size(-2), filterBank.size(-1));
     }
 
     static void compareLogits(GoldenCase golden, Tensor logits) {

@@ -78,7 +78,8 @@ public final class TorchScan implements ScanKernel {
      * @return y, (B, K, L, D)
      */
     private static Tensor recurrence(Tensor u, Tensor dt, Tensor a, Tensor b, Tensor c) {
-        Tensor state = null;
+        Tensor state = torch.zeros(
+                new long[] {u.size(0), u.size(1), u.size(3), a.size(2)}, u.options());
         TensorVector outputs = new TensorVector();
         for (long t = 0; t < u.size(2); t++) {
             long now = t;
@@ -86,7 +87,7 @@ public final class TorchScan implements ScanKernel {
             Tensor after = Tensors.scoped(() -> {
                 Tensor dtNow = dt.select(2, now).unsqueeze(-1);
                 Tensor input = dtNow.mul(u.select(2, now).unsqueeze(-1)).mul(b.select(2, now).unsqueeze(2));
-                return before == null ? input : dtNow.mul(a).exp().mul(before).add(input);
+                return dtNow.mul(a).exp().mul(before).add(input);
             });
             outputs.push_back(Tensors.scoped(() -> after.mul(c.select(2, now).unsqueeze(2)).sum(-1)));
             state = after;

@@ -2,6 +2,7 @@ package io.audiomamba.scan;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -24,7 +25,15 @@ final class VectorMath {
     private static final float ROUND = 0x1.8p23f + 127;
     private static final float SMALLEST = -87.3f;
 
+    private static final VectorShuffle<Float> EIGHT_APART = apart(8);
+    private static final VectorShuffle<Float> FOUR_APART = apart(4);
+    private static final VectorShuffle<Float> TWO_APART = apart(2);
+
     private VectorMath() {}
+
+    private static VectorShuffle<Float> apart(int distance) {
+        return SPECIES.shuffleFromOp(lane -> (lane ^ distance) % LANES);
+    }
 
     /** {@code n} rounded up to whole vectors. */
     static int padded(int n) {
@@ -63,6 +72,22 @@ final class VectorMath {
         p = p.fma(z, FloatVector.broadcast(SPECIES, -4.999950152e-01f));
         p = p.fma(z, FloatVector.broadcast(SPECIES, 9.999999705e-01f));
         return p.mul(z);
+    }
+
+    /**
+     * The sum of the lanes, added in one fixed order. {@link FloatVector#reduceLanes} adds in another order before the
+     * JIT compiler has seen it than after, and training would not be repeatable.
+     */
+    static float sum(FloatVector v) {
+        FloatVector halves = v;
+        if (LANES > 8) {
+            halves = halves.add(halves.rearrange(EIGHT_APART));
+        }
+        if (LANES > 4) {
+            halves = halves.add(halves.rearrange(FOUR_APART));
+        }
+        halves = halves.add(halves.rearrange(TWO_APART));
+        return halves.lane(0) + halves.lane(1);
     }
 
     /** z = exp(-|x|), from which softplus and its derivative follow without overflow. */

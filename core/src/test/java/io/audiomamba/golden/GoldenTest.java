@@ -1,0 +1,64 @@
+package io.audiomamba.golden;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.audiomamba.scan.ScanKernels;
+import io.audiomamba.torch.Devices;
+import java.net.URISyntaxException;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Device;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Every case of a folder of reference outputs of the official PyTorch code, with every kernel: of the excerpt among the
+ * test resources, or of the folder that {@code -Dgolden.dir=DIR} names.
+ */
+class GoldenTest {
+
+    private static Path folder() throws URISyntaxException {
+        String given = System.getProperty("golden.dir");
+        return given == null ? Path.of(GoldenTest.class.getResource("/golden").toURI()) : Path.of(given);
+    }
+
+    @TestFactory
+    Stream<DynamicTest> cases() throws URISyntaxException {
+        GoldenSuite suite = new GoldenSuite(folder());
+        Device device = Devices.cpu();
+        assertThat(suite.cases()).isNotEmpty();
+        return ScanKernels.names(device).stream().flatMap(kernel -> suite.cases().stream()
+                .map(file -> DynamicTest.dynamicTest(file + ", " + kernel, () -> {
+                    GoldenSuite.Outcome outcome = suite.run(file, ScanKernels.named(kernel, device), device);
+                    assertThat(outcome.failure()).isNull();
+                    assertThat(outcome.comparisons()).isNotEmpty().allMatch(Comparison::passes);
+                })));
+    }
+
+    /** The tests above demand the fast kernel: without it they would pass by testing less. */
+    @Test
+    void theVectorKernelIsThere() {
+        assertThat(ScanKernels.names(Devices.cpu())).contains("vector");
+    }
+
+    @Test
+    void aWrongValueFails() {
+        double[] right = {1, 2, 3};
+        assertThat(Comparison.of("x", new double[] {1, 2, 3.1}, right, 1e-3).passes()).isFalse();
+        assertThat(Comparison.of("x", new double[] {1, 2, Double.NaN}, right, 1e9).passes()).isFalse();
+        assertThat(Comparison.of("x", new double[] {1, 2}, right, 1e9).passes()).isFalse();
+        assertThat(Comparison.of("x", right, right, 0).passes()).isTrue();
+    }
+
+    @Test
+    void aCaseThatIsNotUnderstoodFails(@TempDir Path folder) throws Exception {
+        java.nio.file.Files.writeString(folder.resolve("index.json"),
+                "[{\"file\":\"x.safetensors\",\"run\":{\"kind\":\"something new\"}}]");
+        Device device = Devices.cpu();
+        GoldenSuite.Outcome outcome = new GoldenSuite(folder).run("x.safetensors", ScanKernels.best(device), device);
+        assertThat(outcome.passes()).isFalse();
+        assertThat(outcome.failure()).contains("something new");
+    }
+}
