@@ -134,8 +134,9 @@ public final class AudioReader {
         Natives.loadFfmpeg();
         try (var _ = new PointerScope();
                 MonoResampler resampler = new MonoResampler(1, AV_SAMPLE_FMT_FLT, waveform.sampleRate(), sampleRate)) {
-            FloatPointer samples = new FloatPointer(waveform.samples());
-            float[] body = resampler.convert(new PointerPointer<>(samples), waveform.samples().length);
+            PointerPointer<FloatPointer> plane = new PointerPointer<>(1);
+            plane.put(0, new FloatPointer(waveform.samples()));
+            float[] body = resampler.convert(plane, waveform.samples().length);
             float[] tail = resampler.convert(null, 0);
             float[] all = Arrays.copyOf(body, body.length + tail.length);
             System.arraycopy(tail, 0, all, body.length, tail.length);

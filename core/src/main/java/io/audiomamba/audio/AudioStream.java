@@ -216,8 +216,9 @@ public final class AudioStream implements AutoCloseable {
                     sendPacket();
                 } else if (error == AVERROR_EOF) {
                     ended = true;
+                    boolean more = resampler != null && accept(resampler.convert(null, 0));
                     checkComplete();
-                    return resampler != null && accept(resampler.convert(null, 0));
+                    return more;
                 } else {
                     throw damaged();
                 }

@@ -7,6 +7,7 @@ import static org.bytedeco.ffmpeg.global.swresample.swr_convert;
 import static org.bytedeco.ffmpeg.global.swresample.swr_free;
 import static org.bytedeco.ffmpeg.global.swresample.swr_get_out_samples;
 import static org.bytedeco.ffmpeg.global.swresample.swr_init;
+import static org.bytedeco.ffmpeg.global.swresample.swr_inject_silence;
 import static org.bytedeco.ffmpeg.global.swresample.swr_set_matrix;
 
 import java.util.Arrays;
@@ -20,12 +21,24 @@ import org.bytedeco.javacpp.PointerScope;
 /** FFmpeg's resampler from any interleaving, format, channels and rate to mono float32: the mean of all channels. */
 final class MonoResampler implements AutoCloseable {
 
+    /** FFmpeg's filter gives nothing for sounds that are shorter than itself, unless silence follows. */
+    private static final int SHORTEST = 256;
+
     private final SwrContext context;
+    private final int fromRate;
+    private final int toRate;
     private final PointerPointer<FloatPointer> output = keep(new PointerPointer<>(1));
     private FloatPointer buffer = keep(new FloatPointer(1));
 
+    /** Input samples so far. */
+    private long taken;
+    /** Output samples so far. */
+    private long given;
+
     /** @throws IllegalArgumentException if FFmpeg cannot do this conversion */
     MonoResampler(int channels, int sampleFormat, int fromRate, int toRate) {
+        this.fromRate = fromRate;
+        this.toRate = toRate;
         context = new SwrContext();
         try (var _ = new PointerScope()) {
             AVChannelLayout from = new AVChannelLayout();
@@ -52,6 +65,11 @@ final class MonoResampler implements AutoCloseable {
      * @return converted samples; fewer or more than the rates suggest, since some are held back
      */
     float[] convert(PointerPointer<?> planes, int samples) {
+        taken += samples;
+        boolean tooShort = planes == null && taken > 0 && taken < SHORTEST;
+        if (tooShort) {
+            swr_inject_silence(context, SHORTEST);
+        }
         int room = Math.max(swr_get_out_samples(context, samples), 1);
         if (buffer.capacity() < room) {
             buffer.releaseReference();
@@ -59,8 +77,10 @@ final class MonoResampler implements AutoCloseable {
         }
         output.put(0, buffer);
         int produced = swr_convert(context, output, room, planes, samples);
-        float[] result = new float[Math.max(produced, 0)];
+        long wanted = tooShort ? Math.ceilDiv(taken * toRate, fromRate) - given : produced;
+        float[] result = new float[(int) Math.clamp(wanted, 0L, Math.max(produced, 0))];
         buffer.get(result);
+        given += result.length;
         return result;
     }
 

@@ -1,0 +1,222 @@
+package io.audiomamba.audio;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import io.audiomamba.error.AudioException;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.net.URISyntaxException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class AudioReaderTest {
+
+    private static final int RATE = 32_000;
+
+    @TempDir
+    private Path folder;
+
+    private static Path resource(String name) throws URISyntaxException {
+        return Path.of(AudioReaderTest.class.getResource("/audio/" + name).toURI());
+    }
+
+    private Path file(String name, byte[] content) throws IOException {
+        return Files.write(folder.resolve(name), content);
+    }
+
+    /** How strongly {@code hertz} sounds, as the amplitude of a sine. */
+    private static double amplitude(Waveform sound, double hertz) {
+        double re = 0;
+        double im = 0;
+        float[] x = sound.samples();
+        for (int i = 0; i < x.length; i++) {
+            double phase = 2 * Math.PI * hertz * i / sound.sampleRate();
+            re += x[i] * Math.cos(phase);
+            im += x[i] * Math.sin(phase);
+        }
+        return 2 * Math.hypot(re, im) / x.length;
+    }
+
+    /** One second of a sine of 440 Hz and amplitude 1/8, encoded by FFmpeg. */
+    @ParameterizedTest
+    @ValueSource(strings = {"tone.flac", "tone.mp3", "tone.ogg", "tone.opus", "tone.m4a", "tone.aac", "tone.webm",
+            "tone.mkv", "tone.aiff", "film.mp4"})
+    void everyFormat(String name) throws Exception {
+        Waveform sound = AudioReader.read(resource(name), RATE);
+        assertThat(sound.sampleRate()).isEqualTo(RATE);
+        assertThat(sound.seconds()).isCloseTo(1, within(0.08));
+        assertThat(amplitude(sound, 440)).isCloseTo(0.125, within(0.02));
+        assertThat(amplitude(sound, 1000)).isLessThan(0.005);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,8000", "2,44100", "8,48000", "1,192000", "3,22050", "1,32000"})
+    void anyChannelsAndRate(int channels, int rate) throws Exception {
+        Waveform sound = AudioReader.read(file("x.wav", Wav.sine(channels, rate, 440, 1)), RATE);
+        assertThat(sound.samples()).hasSize(RATE);
+        assertThat(amplitude(sound, 440)).isCloseTo(0.5, within(0.005));
+    }
+
+    @Test
+    void channelsAreAveraged() {
+        short[] samples = new short[2 * 640];
+        for (int i = 0; i < samples.length; i++) {
+            samples[i] = (short) (i % 2 == 0 ? 16384 : -8192);
+        }
+        Waveform sound = AudioReader.read(Wav.of(2, RATE, samples), "two", RATE);
+        assertThat(sound.samples()).hasSize(640).containsOnly(0.125f);
+    }
+
+    @Test
+    void pathBytesAndStreamAgree() throws Exception {
+        byte[] wav = Wav.sine(2, 44100, 440, 0.3);
+        float[] fromPath = AudioReader.read(file("x.wav", wav), RATE).samples();
+        assertThat(AudioReader.read(wav, "bytes", RATE).samples()).isEqualTo(fromPath);
+        assertThat(AudioReader.read(new ByteArrayInputStream(wav), "stream", RATE).samples()).isEqualTo(fromPath);
+    }
+
+    /** The name says nothing; the content does. */
+    @Test
+    void anyName() throws Exception {
+        assertThat(AudioReader.read(file("notes.txt", Wav.sine(1, RATE, 440, 0.1)), RATE).samples()).hasSize(3200);
+    }
+
+    @Test
+    void shortSounds() throws Exception {
+        assertThat(AudioReader.read(Wav.of(1, RATE, (short) 8192), "one", RATE).samples()).containsExactly(0.25f);
+        assertThat(AudioReader.read(Wav.sine(1, 8000, 440, 0.01), "10 ms", RATE).samples()).hasSize(320);
+        float[] resampled = AudioReader.read(Wav.of(1, 8000, (short) 8192), "one at 8 kHz", RATE).samples();
+        assertThat(resampled).hasSize(4);
+        assertThat(resampled[0]).isCloseTo(0.25f, within(0.05f));
+        assertThat(AudioReader.read(Wav.of(1, RATE, new short[32]), "silence", RATE).samples()).containsOnly(0);
+    }
+
+    @Test
+    void aStreamDeliversTheSameInBlocks() throws Exception {
+        Path path = file("x.wav", Wav.sine(2, 44100, 440, 0.5));
+        float[] whole = AudioReader.read(path, RATE).samples();
+        float[] block = new float[777];
+        int position = 0;
+        try (AudioStream stream = AudioReader.open(path, RATE, AudioLimits.DEFAULT)) {
+            for (int count = stream.read(block); count > 0; count = stream.read(block)) {
+                assertThat(Arrays.copyOf(block, count))
+                        .isEqualTo(Arrays.copyOfRange(whole, position, position + count));
+                position += count;
+            }
+            assertThat(stream.seconds()).isEqualTo((double) position / RATE);
+        }
+        assertThat(position).isEqualTo(whole.length);
+    }
+
+    @Test
+    void whatIsNotSound() throws Exception {
+        refused(folder.resolve("absent.wav"), "there is no such file");
+        refused(folder, "is a directory");
+        refused(file("empty.wav", new byte[0]), "is empty");
+        refused(file("text.wav", "RIFF? No, just a letter.\n".repeat(40).getBytes(StandardCharsets.UTF_8)),
+                "is not a sound file");
+        refused(resource("silent-film.mp4"), "holds no sound");
+        refused(Path.of("http://localhost/clip.mp3"), "is a URL");
+        refused(file("noise.mp3", randomBytes(5000)), "");
+    }
+
+    /** Playlists and scripts could make FFmpeg open other files. */
+    @Test
+    void whatRefersToOtherFiles() throws Exception {
+        Path secret = file("secret.wav", Wav.sine(1, RATE, 440, 0.1));
+        refused(file("list.m3u8", ("#EXTM3U\n#EXTINF:1,\n" + secret + "\n").getBytes(StandardCharsets.UTF_8)),
+                "is not a sound file");
+        refused(file("list.ffconcat", ("ffconcat version 1.0\nfile " + secret + "\n").getBytes(
+                StandardCharsets.UTF_8)), "is not a sound file");
+        refused(file("list.pls", ("[playlist]\nFile1=" + secret + "\n").getBytes(StandardCharsets.UTF_8)),
+                "is not a sound file");
+    }
+
+    @Test
+    void damagedSound() throws Exception {
+        byte[] flac = Files.readAllBytes(resource("tone.flac"));
+        refused(file("cut.flac", Arrays.copyOf(flac, flac.length / 2)), "");
+        byte[] wav = Wav.sine(1, RATE, 440, 1);
+        refused(file("header.wav", Arrays.copyOf(wav, 44)), "");
+        refused(file("nan.wav", Wav.of(1, RATE, 0f, 0.5f, Float.NaN, 0f)), "not a finite number");
+        refused(file("infinite.wav", Wav.of(1, RATE, 0f, Float.POSITIVE_INFINITY)), "not a finite number");
+    }
+
+    /** Recorders that are switched off leave such files: FFmpeg takes the length from what is there. */
+    @Test
+    void aWavWithoutItsEndIsReadAsFarAsItGoes() throws Exception {
+        byte[] wav = Wav.sine(1, RATE, 440, 1);
+        assertThat(AudioReader.read(file("cut.wav", Arrays.copyOf(wav, 44 + 2 * 8000)), RATE).samples()).hasSize(8000);
+    }
+
+    @Test
+    void limits() throws Exception {
+        Path path = file("x.wav", Wav.sine(2, 44100, 440, 1));
+        limited(path, new AudioLimits(100, 60, 8, 96_000), "at most 100 are allowed");
+        limited(path, new AudioLimits(1 << 20, 0.5, 8, 96_000), "longer than the limit of 0.50 s");
+        limited(path, new AudioLimits(1 << 20, 60, 1, 96_000), "has 2 channels");
+        limited(path, new AudioLimits(1 << 20, 60, 8, 8_000), "44100 Hz");
+    }
+
+    /** Bytes changed at random are decoded or refused, in a sentence; the JVM survives. */
+    @ParameterizedTest
+    @ValueSource(strings = {"tone.flac", "tone.mp3", "tone.ogg", "tone.opus", "tone.m4a", "tone.mkv", "film.mp4"})
+    void randomDamage(String name) throws Exception {
+        byte[] good = Files.readAllBytes(resource(name));
+        Random random = new Random(name.hashCode());
+        for (int i = 0; i < 60; i++) {
+            byte[] bad = good.clone();
+            for (int change = 0; change < 1 + i % 5; change++) {
+                bad[random.nextInt(i % 2 == 0 ? Math.min(300, bad.length) : bad.length)] = (byte) random.nextInt();
+            }
+            try {
+                AudioReader.read(bad, "damaged", RATE);
+            } catch (AudioException e) {
+                assertThat(e.getMessage()).startsWith("damaged: ").endsWith(".");
+            }
+        }
+    }
+
+    @Test
+    void resampling() {
+        float[] samples = new float[16_000];
+        for (int i = 0; i < samples.length; i++) {
+            samples[i] = (float) Math.sin(2 * Math.PI * 440 * i / 16_000);
+        }
+        Waveform sound = AudioReader.resample(new Waveform(samples, 16_000), RATE);
+        assertThat(sound.samples()).hasSize(RATE);
+        assertThat(amplitude(sound, 440)).isCloseTo(1, within(0.01));
+    }
+
+    private static byte[] randomBytes(int count) {
+        byte[] bytes = new byte[count];
+        new Random(3).nextBytes(bytes);
+        return bytes;
+    }
+
+    private static void refused(Path path, String reason) {
+        assertThatThrownBy(() -> AudioReader.read(path, RATE)).isInstanceOf(AudioException.class)
+                .hasMessageStartingWith(path.toString()).hasMessageContaining(reason)
+                .hasMessageMatching("(?s)[^\n]*\\.");
+    }
+
+    private static void limited(Path path, AudioLimits limits, String reason) {
+        assertThatThrownBy(() -> {
+            try (AudioStream stream = AudioReader.open(path, RATE, limits)) {
+                while (stream.read(new float[1000]) > 0) {
+                    continue;
+                }
+            }
+        }).isInstanceOf(AudioException.class).hasMessageContaining(reason);
+    }
+}
