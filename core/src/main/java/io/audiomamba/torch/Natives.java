@@ -104,10 +104,14 @@ public final class Natives {
         }
     }
 
-    /** Where the native libraries are unpacked to. */
+    /** Where the native libraries are unpacked to: the first folder of a few that can be written to. */
     public static String cacheFolder() {
-        return System.getProperty("org.bytedeco.javacpp.cachedir",
-                System.getProperty("user.home") + "/.javacpp/cache");
+        prepare();
+        try {
+            return Loader.getCacheDir().getPath();
+        } catch (IOException e) {
+            return "no folder, since " + e.getMessage();
+        }
     }
 
     private static final class TorchLibrary {

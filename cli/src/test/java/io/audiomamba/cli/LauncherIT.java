@@ -1,0 +1,83 @@
+package io.audiomamba.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The launcher as a user runs it: a process of its own. */
+@DisabledOnOs(value = OS.WINDOWS, disabledReason = "the launcher is a bash script")
+class LauncherIT {
+
+    private static final Path LAUNCHER = Path.of("..", "audiomamba").toAbsolutePath().normalize();
+
+    @TempDir
+    private Path folder;
+
+    private record Result(int code, String out, String err) {}
+
+    private Result run(Map<String, String> environment, Object... arguments) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of("bash", LAUNCHER.toString()));
+        List.of(arguments).forEach(argument -> command.add(argument.toString()));
+        Path out = folder.resolve("stdout");
+        Path err = folder.resolve("stderr");
+        ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile())
+                .redirectOutput(out.toFile()).redirectError(err.toFile());
+        builder.environment().putAll(environment);
+        Process process = builder.start();
+        assertThat(process.waitFor(5, TimeUnit.MINUTES)).isTrue();
+        return new Result(process.exitValue(), Files.readString(out), Files.readString(err));
+    }
+
+    @Test
+    void fromLabelsToTags() throws Exception {
+        Path labels = Files.writeString(folder.resolve("labels.txt"), "dog\nrain\n");
+        Path clip = Sounds.noise(folder.resolve("a clip's name.wav"), 2);
+        Result init = run(Map.of(), "init", "--preset", "nano_s1", "--labels", labels, "-o", "my model.safetensors");
+        assertThat(init.code).as(init.err).isEqualTo(Main.DONE);
+        Result tag = run(Map.of(), "tag", "--model", "my model.safetensors", clip, "absent.wav");
+        assertThat(tag.out).contains("dog", "rain");
+        assertThat(tag.err).contains("absent.wav: there is no such file.");
+        assertThat(tag.code).isEqualTo(Main.INPUT_FAILED);
+    }
+
+    @Test
+    void aForcedKernel() throws Exception {
+        Result doctor = run(Map.of("AUDIOMAMBA_JAVA_OPTIONS", "-Daudiomamba.scan=torch"), "doctor", "--golden",
+                Path.of("..", "core", "src", "test", "resources", "golden").toAbsolutePath());
+        assertThat(doctor.out).contains("scan_n1_l63.safetensors", " 0 failed").contains("torch");
+        assertThat(doctor.code).isEqualTo(Main.DONE);
+    }
+
+    /** A folder that cannot be made is passed over for the next one. */
+    @Test
+    void aCacheFolderThatCannotBeWritten() throws Exception {
+        Path blocked = Files.createFile(folder.resolve("blocked"));
+        Result doctor = run(
+                Map.of("AUDIOMAMBA_JAVA_OPTIONS", "-Dorg.bytedeco.javacpp.cachedir=" + blocked.resolve("cache")),
+                "doctor");
+        assertThat(doctor.out).contains("natives").contains("cache").doesNotContain("blocked");
+        assertThat(doctor.code).isEqualTo(Main.DONE);
+    }
+
+    @Test
+    void withoutAJdk() throws Exception {
+        Path home = Files.createDirectory(folder.resolve("home"));
+        Path java = Files.createDirectories(folder.resolve("jdk").resolve("bin")).resolve("java");
+        Files.createFile(java).toFile().setExecutable(true);
+        Files.writeString(folder.resolve("jdk").resolve("release"), "JAVA_VERSION=\"17.0.1\"\n");
+        Result result = run(Map.of("JAVA_HOME", folder.resolve("jdk").toString(), "HOME", home.toString(), "PATH",
+                java.getParent() + ":/usr/bin:/bin", "AUDIOMAMBA_JDKS", home.toString()), "--version");
+        assertThat(result.err).contains("no JDK 25 was found").contains("adoptium.net");
+        assertThat(result.code).isEqualTo(Main.ENVIRONMENT);
+    }
+}

@@ -1,0 +1,160 @@
+package io.audiomamba.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import picocli.CommandLine;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.ObjectMapper;
+
+/** Every command with good and bad arguments, in this JVM. */
+class MainTest {
+
+    @TempDir
+    private static Path folder;
+
+    private static Path labels;
+    private static Path model;
+    private static Path clip;
+
+    private record Result(int code, String out, String err) {}
+
+    private static Result run(Object... arguments) {
+        CommandLine line = Main.commandLine();
+        StringWriter out = new StringWriter();
+        StringWriter err = new StringWriter();
+        line.setOut(new PrintWriter(out, true));
+        line.setErr(new PrintWriter(err, true));
+        int code = line.execute(List.of(arguments).stream().map(Object::toString).toArray(String[]::new));
+        return new Result(code, out.toString(), err.toString());
+    }
+
+    @BeforeAll
+    static void files() throws IOException {
+        labels = Files.writeString(folder.resolve("labels.txt"), "dog\nrain, heavy\n\nclock\n");
+        model = folder.resolve("model.safetensors");
+        clip = Sounds.noise(folder.resolve("clip.wav"), 1);
+        Result result = run("init", "--preset", "nano_v0", "--labels", labels, "-o", model);
+        assertThat(result.err).isEmpty();
+        assertThat(result.out).contains("nano_v0", "3 classes");
+        assertThat(result.code).isEqualTo(Main.DONE);
+    }
+
+    @Test
+    void text() {
+        Result result = run("tag", "--model", model, "--top-k", 2, clip);
+        assertThat(result.err).isEmpty();
+        assertThat(result.code).isEqualTo(Main.DONE);
+        assertThat(result.out.lines()).hasSize(3);
+        assertThat(result.out).startsWith(clip + "  (1.0 s)").contains(" %  ");
+    }
+
+    @Test
+    void jsonAnObjectALine() {
+        Path absent = folder.resolve("absent.wav");
+        Result result = run("tag", "--model", model, "--format", "json", clip, absent, clip);
+        assertThat(result.code).isEqualTo(Main.INPUT_FAILED);
+        List<JsonNode> lines = result.out.lines().map(new ObjectMapper()::readTree).toList();
+        assertThat(lines).hasSize(3);
+        assertThat(lines.get(0).get("file").asString()).isEqualTo(clip.toString());
+        assertThat(lines.get(0).get("model").asString()).isEqualTo(model.toString());
+        assertThat(lines.get(0).get("seconds").asDouble()).isEqualTo(1);
+        assertThat(lines.get(0).get("tags")).hasSize(3).allMatch(tag -> tag.get("score").asDouble() <= 1
+                && List.of("dog", "rain, heavy", "clock").contains(tag.get("label").asString()));
+        assertThat(lines.get(1).get("file").asString()).isEqualTo(absent.toString());
+        assertThat(lines.get(1).get("error").asString()).contains("no such file");
+        assertThat(lines.get(2)).isEqualTo(lines.get(0));
+    }
+
+    @Test
+    void csvQuotesWhatNeedsIt() {
+        Result result = run("tag", "--model", model, "--format", "csv", clip);
+        assertThat(result.out.lines().findFirst()).contains("file,seconds,label,score");
+        assertThat(result.out).contains(",\"rain, heavy\",0.");
+    }
+
+    @Test
+    void aThresholdThatNothingReaches() {
+        Result result = run("tag", "--model", model, "--threshold", 1, clip);
+        assertThat(result.code).isEqualTo(Main.DONE);
+        assertThat(result.out).contains("nothing above the threshold");
+    }
+
+    @Test
+    void aFileThatFailsDoesNotStopTheOthers() throws IOException {
+        Path empty = Files.createFile(folder.resolve("empty.wav"));
+        Result result = run("tag", "--model", model, folder, empty, clip);
+        assertThat(result.code).isEqualTo(Main.INPUT_FAILED);
+        assertThat(result.err.lines()).hasSize(2);
+        assertThat(result.err).contains("is a directory", "is empty");
+        assertThat(result.out).startsWith(clip.toString());
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '`', value = {"tag | Missing required parameter: 'FILE'",
+            "tag --top-k 0 x.wav | must be 1",
+            "tag --top-k many x.wav | Invalid value for option '--top-k'", "tag --threshold 2 x.wav | in [0, 1]",
+            "tag --threshold NaN x.wav | in [0, 1]", "tag --format xml x.wav | '--format'",
+            "tag --threads 0 x.wav | must be 1 or more", "tag --nonsense x.wav | Unknown option: '--nonsense'",
+            "tga x.wav | Unmatched argument", "init --preset huge --labels LABELS -o OUT | no model variant 'huge'",
+            "init --preset nano --labels nowhere.txt -o OUT | nowhere.txt: cannot be read",
+            "init --preset nano --labels LABELS | Missing required option: '--output",
+            "init --preset nano --labels LABELS --head big -o OUT | not 'big'",
+            "doctor --golden nowhere | no index.json", "doctor --scan magic | 'magic' does not run here",
+            "doctor --device tpu | no device 'tpu'", "info --seconds 0 MODEL | in (0, 86400]"})
+    void wrongUsage(String line, String message) {
+        Path out = folder.resolve("never.safetensors");
+        Result result = run((Object[]) line.replace("LABELS", labels.toString()).replace("OUT", out.toString())
+                .replace("MODEL", model.toString()).split(" "));
+        assertThat(result.code).isEqualTo(Main.USAGE);
+        assertThat(result.err).startsWith("audiomamba: ").contains(message).doesNotContain("\tat ");
+        assertThat(result.out).isEmpty();
+        assertThat(out).doesNotExist();
+    }
+
+    static List<byte[]> brokenModels() throws IOException {
+        byte[] good = Files.readAllBytes(model);
+        byte[] longHeader = good.clone();
+        longHeader[5] = 1;
+        return List.of(new byte[0], "not a model".getBytes(), java.util.Arrays.copyOf(good, good.length - 100),
+                java.util.Arrays.copyOf(good, 100), longHeader);
+    }
+
+    @ParameterizedTest
+    @MethodSource("brokenModels")
+    void aBrokenModelIsOneSentence(byte[] content) throws IOException {
+        Path broken = Files.write(folder.resolve("broken.safetensors"), content);
+        for (Result result : List.of(run("tag", "--model", broken, clip), run("info", broken))) {
+            assertThat(result.code).isEqualTo(Main.INPUT_FAILED);
+            assertThat(result.err).startsWith("audiomamba: " + broken).hasLineCount(1);
+            assertThat(result.out).isEmpty();
+        }
+    }
+
+    @Test
+    void info() {
+        Result result = run("info", model);
+        assertThat(result.code).isEqualTo(Main.DONE);
+        assertThat(result.out).contains("GMAC for 10.0 s", "htsat-logmel, 32000 Hz", "labels (3)", "rain, heavy",
+                "layers.3", "random, seed");
+    }
+
+    @Test
+    void helpAndVersion() {
+        assertThat(run("--help").out).contains("tag", "init", "info", "doctor", "Exit codes");
+        assertThat(run("tag", "--help").out).contains("--top-k", "--threshold", "--format");
+        assertThat(run("--version").out).startsWith("audiomamba ");
+        assertThat(run().code).isEqualTo(Main.USAGE);
+    }
+}
