@@ -18,6 +18,7 @@ public final class ScanKernels {
 
     private static List<ScanKernel> available() {
         List<ScanKernel> kernels = new ArrayList<>();
+        kernels.add(new CudaScan());
         if (hasVectorApi()) {
             kernels.add(new VectorScan());
         }

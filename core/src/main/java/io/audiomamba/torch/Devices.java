@@ -5,12 +5,13 @@ import io.audiomamba.error.EnvironmentException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.DeviceType;
 
 /** Devices by name. */
 public final class Devices {
 
-    private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d+))?");
+    private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,3}))?");
 
     static {
         Natives.loadTorch();
@@ -32,12 +33,25 @@ public final class Devices {
     public static Device named(String name) {
         Matcher cuda = CUDA.matcher(name);
         if (cuda.matches()) {
-            throw new EnvironmentException("There is no CUDA device: this build of LibTorch is for CPUs.");
+            return gpu(cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1)));
         }
         return switch (name) {
-            case "auto", "cpu" -> cpu();
+            case "auto" -> torch.cuda_is_available() ? gpu(0) : cpu();
+            case "cpu" -> cpu();
             default -> throw new ConfigurationException(
                     "There is no device '" + name + "'; use auto, cpu, cuda or cuda:n.");
         };
+    }
+
+    private static Device gpu(int index) {
+        if (!torch.cuda_is_available()) {
+            throw new EnvironmentException("There is no CUDA device: this build of LibTorch is for CPUs, or the driver"
+                    + " of the GPU or the CUDA 13 libraries are missing; build with -Pgpu.");
+        }
+        if (index >= torch.cuda_device_count()) {
+            throw new EnvironmentException(
+                    "There is no device cuda:" + index + "; there are " + torch.cuda_device_count() + ".");
+        }
+        return new Device(DeviceType.CUDA, (byte) index);
     }
 }

@@ -116,6 +116,9 @@ public final class Natives {
 
     private static final class TorchLibrary {
 
+        /** What the folder of the build for GPUs ends with. */
+        private static final String GPU = "-gpu";
+
         /** Null when LibTorch is loaded, else one sentence. */
         static final String FAILURE = failureOf("LibTorch", TorchLibrary::load);
 
@@ -130,11 +133,13 @@ public final class Natives {
          */
         private static void unpackOnLinux() {
             String platform = Loader.getPlatform();
-            if (!platform.startsWith("linux")) {
+            // pathsFirst: somebody has unpacked the libraries already and says where.
+            if (!platform.startsWith("linux") || Boolean.getBoolean("org.bytedeco.javacpp.pathsFirst")) {
                 return;
             }
+            boolean gpu = torch.class.getResource("/org/bytedeco/pytorch/" + platform + GPU) != null;
             for (String library : List.of("libc10.so", "libtorch_cpu.so", "libtorch.so")) {
-                String resource = "/org/bytedeco/pytorch/" + platform + "/" + library;
+                String resource = "/org/bytedeco/pytorch/" + platform + (gpu ? GPU : "") + "/" + library;
                 try {
                     if (Loader.cacheResource(org.bytedeco.pytorch.presets.torch.class, resource) == null) {
                         throw new IllegalStateException("the dependency org.bytedeco:pytorch with the classifier "

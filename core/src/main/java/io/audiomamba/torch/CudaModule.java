@@ -1,0 +1,136 @@
+package io.audiomamba.torch;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.audiomamba.error.EnvironmentException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import org.bytedeco.pytorch.Tensor;
+
+/** CUDA C++ kernels on one GPU, compiled at run time, in the stream that LibTorch computes in by default. */
+public final class CudaModule {
+
+    private static final NativeLibrary DRIVER = NativeLibrary.firstOf("libcuda.so.1", "nvcuda.dll");
+    private static final MethodHandle DEVICE_GET = DRIVER.function("cuDeviceGet", ADDRESS, JAVA_INT);
+    private static final MethodHandle ATTRIBUTE = DRIVER.function("cuDeviceGetAttribute", ADDRESS, JAVA_INT, JAVA_INT);
+    private static final MethodHandle RETAIN = DRIVER.function("cuDevicePrimaryCtxRetain", ADDRESS, JAVA_INT);
+    private static final MethodHandle SET_CONTEXT = DRIVER.function("cuCtxSetCurrent", ADDRESS);
+    private static final MethodHandle LOAD = DRIVER.function("cuModuleLoadData", ADDRESS, ADDRESS);
+    private static final MethodHandle FUNCTION = DRIVER.function("cuModuleGetFunction", ADDRESS, ADDRESS, ADDRESS);
+    private static final MethodHandle LAUNCH = DRIVER.function("cuLaunchKernel", ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT,
+            JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, ADDRESS);
+
+    private static final int COMPUTE_CAPABILITY_MAJOR = 75;
+    private static final int COMPUTE_CAPABILITY_MINOR = 76;
+
+    /** The extents of a launch: blocks in x, y and z, and threads in each. */
+    public record Extent(int x, int y, int z, int threads) {}
+
+    /** A structure of pointers, then ints, that a kernel takes by value. */
+    public record Struct(List<Tensor> pointers, int... numbers) {}
+
+    private final MemorySegment context;
+    private final MemorySegment module;
+    private final Map<String, MemorySegment> functions = new ConcurrentHashMap<>();
+
+    /**
+     * Compiles, or finds compiled, {@code source} for the GPU with number {@code device}.
+     *
+     * @throws EnvironmentException with one sentence if driver or compiler are missing or do not go together
+     */
+    public CudaModule(String source, List<String> definitions, int device) {
+        Arena arena = Arena.global();
+        MemorySegment number = arena.allocate(JAVA_INT);
+        check(NativeLibrary.call(DEVICE_GET, number, device), "find GPU " + device);
+        int gpu = number.get(JAVA_INT, 0);
+        MemorySegment pointer = arena.allocate(ADDRESS);
+        check(NativeLibrary.call(RETAIN, pointer, gpu), "use GPU " + device);
+        context = pointer.get(ADDRESS, 0);
+        check(NativeLibrary.call(SET_CONTEXT, context), "use GPU " + device);
+        List<String> options = new ArrayList<>(List.of(
+                "--gpu-architecture=sm_" + attribute(gpu, COMPUTE_CAPABILITY_MAJOR)
+                        + attribute(gpu, COMPUTE_CAPABILITY_MINOR),
+                "--std=c++17"));
+        definitions.forEach(definition -> options.add("--define-macro=" + definition));
+        byte[] code = CudaCompiler.compile(source, options);
+        check(NativeLibrary.call(LOAD, pointer, arena.allocate(code.length, 16).copyFrom(MemorySegment.ofArray(code))),
+                "load the compiled kernels");
+        module = pointer.get(ADDRESS, 0);
+    }
+
+    private static int attribute(int gpu, int attribute) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment result = arena.allocate(JAVA_INT);
+            check(NativeLibrary.call(ATTRIBUTE, result, attribute, gpu), "describe GPU " + gpu);
+            return result.get(JAVA_INT, 0);
+        }
+    }
+
+    /** What compiles the kernels. */
+    public static String compiler() {
+        return CudaCompiler.description();
+    }
+
+    /**
+     * Starts a kernel; returns before it ends. Operations of LibTorch that come later see its results.
+     *
+     * @param arguments in the kernel's order: {@link Struct}, {@link Tensor} (its memory) or {@link Integer}
+     */
+    public void launch(String kernel, Extent extent, Object... arguments) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment list = arena.allocate(ADDRESS, arguments.length);
+            for (int i = 0; i < arguments.length; i++) {
+                list.setAtIndex(ADDRESS, i, argument(arena, arguments[i]));
+            }
+            check(NativeLibrary.call(SET_CONTEXT, context), "be used from this thread");
+            int status = (int) LAUNCH.invokeExact(functions.computeIfAbsent(kernel, this::function), extent.x(),
+                    extent.y(), extent.z(), extent.threads(), 1, 1, 0, MemorySegment.NULL, list, MemorySegment.NULL);
+            check(status, "launch " + kernel + " over " + extent);
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new IllegalStateException("a native call cannot be made", e);
+        }
+    }
+
+    private MemorySegment function(String kernel) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment pointer = arena.allocate(ADDRESS);
+            check(NativeLibrary.call(FUNCTION, pointer, module, arena.allocateFrom(kernel)), "find " + kernel);
+            return pointer.get(ADDRESS, 0);
+        }
+    }
+
+    private static MemorySegment argument(Arena arena, Object argument) {
+        return switch (argument) {
+            case Integer number -> arena.allocateFrom(JAVA_INT, number);
+            case Tensor tensor -> arena.allocateFrom(JAVA_LONG, tensor.data_ptr().address());
+            case Struct struct -> {
+                List<Tensor> pointers = struct.pointers();
+                int bytes = Math
+                        .toIntExact(JAVA_LONG.byteSize() * (pointers.size() + (struct.numbers().length + 1) / 2));
+                MemorySegment memory = arena.allocate(bytes, JAVA_LONG.byteAlignment());
+                for (int i = 0; i < pointers.size(); i++) {
+                    memory.setAtIndex(JAVA_LONG, i, pointers.get(i).data_ptr().address());
+                }
+                MemorySegment.copy(struct.numbers(), 0, memory, JAVA_INT, JAVA_LONG.byteSize() * pointers.size(),
+                        struct.numbers().length);
+                yield memory;
+            }
+            default -> throw new IllegalArgumentException("a kernel cannot take a " + argument.getClass());
+        };
+    }
+
+    private static void check(int status, String what) {
+        if (status != 0) {
+            throw new EnvironmentException("The CUDA driver cannot " + what + " (error " + status + ").");
+        }
+    }
+}
