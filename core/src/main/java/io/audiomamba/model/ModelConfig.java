@@ -173,6 +173,12 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
                 mlpDropout);
     }
 
+    /** This configuration with another rate of drop path, in [0, 1). */
+    public ModelConfig withDropPath(double rate) {
+        return new ModelConfig(input, inChannels, classes, dims, depths, stateSize, ssmRatio, scanForm, convBias,
+                mlpRatio, patchEmbedding, downsampling, normalization, head, rate, ssmDropout, mlpDropout);
+    }
+
     /** This configuration for spectrograms, with {@code newClasses} classes. */
     public ModelConfig forAudio(InputKind newInput, int newClasses, HeadKind newHead) {
         return new ModelConfig(newInput, 1, newClasses, dims, depths, stateSize, ssmRatio, scanForm, convBias,

@@ -1,0 +1,87 @@
+package io.audiomamba.cli;
+
+import io.audiomamba.data.Dataset;
+import io.audiomamba.train.CrossValidation;
+import io.audiomamba.train.CrossValidation.Figure;
+import io.audiomamba.train.Recipe;
+import io.audiomamba.train.Trainer;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code audiomamba crossval}. */
+@Command(name = "crossval", mixinStandardHelpOptions = true, description = {
+        "Trains on all folds but one and tests on that one, for every fold and seed.",
+        "Runs that are done are not repeated; several processes may share the work by --part."})
+final class CrossvalCommand implements Callable<Integer> {
+
+    @Spec
+    private CommandSpec spec;
+
+    @Mixin
+    private RecipeOptions recipe;
+
+    @Option(names = "--data", paramLabel = "DIR", required = true, description = "A dataset with folds, packed or not.")
+    private Path data;
+
+    @Option(names = {"-o", "--output"}, paramLabel = "DIR", required = true, description = "Where runs are kept.")
+    private Path output;
+
+    @Option(names = "--seeds", paramLabel = "N", defaultValue = "3", description = "How many (${DEFAULT-VALUE}).")
+    private int seeds;
+
+    @Option(names = "--part", paramLabel = "I/N", defaultValue = "1/1", description = "Make only every N-th run, beginning with the I-th, and no summary unless N is 1.")
+    private String part;
+
+    @Mixin
+    private DeviceOption device;
+
+    @Mixin
+    private ThreadsOption threads;
+
+    @Override
+    public Integer call() {
+        if (!part.matches("[1-9]\\d{0,5}/[1-9]\\d{0,5}") || seeds < 1) {
+            throw new ParameterException(spec.commandLine(), "--part must be like 2/15, and --seeds 1 or more.");
+        }
+        int index = Integer.parseInt(part.substring(0, part.indexOf('/')));
+        int parts = Integer.parseInt(part.substring(part.indexOf('/') + 1));
+        threads.apply();
+        Recipe chosen = recipe.get();
+        CrossValidation validation = new CrossValidation(Dataset.read(data), output);
+        validation.run(chosen, seeds, index - 1, parts, device.get(), this::progress);
+        if (parts == 1) {
+            print(validation.summary());
+        }
+        return Main.DONE;
+    }
+
+    private void progress(String run, Trainer.Epoch epoch) {
+        spec.commandLine().getErr().printf(Locale.ROOT, "%s  epoch %d  loss %.4f  %.1f clips/s%n", run, epoch.number(),
+                epoch.loss(), epoch.clips() / epoch.seconds());
+    }
+
+    private void print(CrossValidation.Summary summary) {
+        PrintWriter out = spec.commandLine().getOut();
+        out.printf("%d runs%n", summary.runs());
+        out.printf("accuracy             %s%n", percent(summary.accuracy()));
+        out.printf("  %d shifts          %s%n", CrossValidation.SHIFTS, percent(summary.shiftedAccuracy()));
+        out.printf(Locale.ROOT, "  seeds together     %.2f %%%n", 100 * summary.ensemble());
+        summary.foldAccuracies().forEach(
+                (fold, accuracy) -> out.printf(Locale.ROOT, "  fold %-2d            %.2f %%%n", fold, 100 * accuracy));
+        out.printf("mAP                  %s%n", percent(summary.meanAveragePrecision()));
+        out.printf(Locale.ROOT, "calibration error    %.2f %%, with temperature %.3f %.2f %%%n",
+                100 * summary.uncalibratedError(), summary.temperature(), 100 * summary.error());
+    }
+
+    private static String percent(Figure figure) {
+        return String.format(Locale.ROOT, "%.2f %% ± %.2f", 100 * figure.mean(), 100 * figure.deviation());
+    }
+}

@@ -1,0 +1,21 @@
+package io.audiomamba.cli;
+
+import io.audiomamba.train.Recipe;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import picocli.CommandLine.Option;
+
+/** {@code --recipe} and {@code --set}. */
+final class RecipeOptions {
+
+    @Option(names = "--recipe", paramLabel = "NAME|FILE", required = true, description = "esc10, esc50, audioset-balanced, or a YAML file.")
+    private String recipe;
+
+    @Option(names = "--set", paramLabel = "KEY=VALUE", description = "Changes a value of the recipe, such as optimizer.lr=3e-4; may be repeated.")
+    private Map<String, String> settings = new LinkedHashMap<>();
+
+    /** The recipe that was asked for. */
+    Recipe get() {
+        return Recipe.of(recipe, settings);
+    }
+}

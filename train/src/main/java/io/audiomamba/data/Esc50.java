@@ -1,0 +1,51 @@
+package io.audiomamba.data;
+
+import io.audiomamba.error.ConfigurationException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * ESC-50 as published (Piczak 2015), and every dataset of its layout: {@code meta/esc50.csv} with the columns filename,
+ * fold, target and category, and the sounds in {@code audio}. The classes are those that occur, in the order of their
+ * targets.
+ */
+final class Esc50 {
+
+    private Esc50() {}
+
+    private static Path table(Path root) {
+        return root.resolve("meta").resolve("esc50.csv");
+    }
+
+    static boolean isAt(Path root) {
+        return Files.isRegularFile(table(root));
+    }
+
+    static Dataset read(Path root) {
+        List<Map<String, String>> rows = CsvTable.read(table(root), "filename", "fold", "target", "category");
+        Map<Integer, String> categories = new TreeMap<>();
+        rows.forEach(row -> categories.put(number(root, row, "target"), row.get("category").replace('_', ' ')));
+        List<Integer> targets = List.copyOf(categories.keySet());
+        List<Clip> clips = new ArrayList<>();
+        for (Map<String, String> row : rows) {
+            String name = row.get("filename");
+            clips.add(new Clip(name, root.resolve("audio").resolve(name),
+                    List.of(targets.indexOf(number(root, row, "target"))), number(root, row, "fold")));
+        }
+        return new Dataset(root.getFileName().toString(), List.copyOf(categories.values()), clips,
+                Dataset.Sounds.DECODED);
+    }
+
+    private static int number(Path root, Map<String, String> row, String column) {
+        try {
+            return Integer.parseInt(row.get(column));
+        } catch (NumberFormatException e) {
+            throw new ConfigurationException(
+                    table(root) + ": the " + column + " '" + row.get(column) + "' is not a whole number.", e);
+        }
+    }
+}

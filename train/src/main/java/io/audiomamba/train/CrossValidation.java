@@ -1,0 +1,204 @@
+package io.audiomamba.train;
+
+import io.audiomamba.data.Clip;
+import io.audiomamba.data.Dataset;
+import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.evaluation.Calibration;
+import io.audiomamba.evaluation.Predictions;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.BiConsumer;
+import org.bytedeco.pytorch.Device;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.ObjectMapper;
+
+/**
+ * Trains on all folds but one and predicts that one, for every fold and several seeds. Each run's predictions are a file
+ * of the output folder; a run whose file is there is not repeated, so several processes may share the work, and an
+ * interrupted call goes on.
+ */
+public final class CrossValidation {
+
+    /** Cyclic shifts of a window that the second set of predictions averages. */
+    public static final int SHIFTS = 10;
+
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    /**
+     * One run. Predictions are made once, after the last epoch: nothing is selected on the held-out fold.
+     *
+     * @param plain   of the clips as they are
+     * @param shifted means over {@value #SHIFTS} cyclic shifts
+     */
+    public record Run(int fold, long seed, Predictions plain, Predictions shifted) {}
+
+    /**
+     * A figure over the seeds.
+     *
+     * @param mean      of the seeds' values, each over all folds together
+     * @param deviation of those values, with n - 1; NaN for one seed
+     */
+    public record Figure(double mean, double deviation) {
+
+        static Figure of(double... values) {
+            double mean = Arrays.stream(values).average().orElseThrow();
+            double squares = Arrays.stream(values).map(value -> (value - mean) * (value - mean)).sum();
+            return new Figure(mean, values.length < 2 ? Double.NaN : Math.sqrt(squares / (values.length - 1)));
+        }
+    }
+
+    /**
+     * The outcome.
+     *
+     * @param foldAccuracies by fold, the means over seeds
+     * @param ensemble       accuracy of the mean over seeds of the shifted logits
+     * @param temperature    that calibrates the plain logits of all runs
+     * @param error          expected calibration error without and with it; the temperature of each fold is that of the
+     *                       other folds
+     */
+    public record Summary(int runs, Figure accuracy, Figure shiftedAccuracy, Map<Integer, Double> foldAccuracies,
+            double ensemble, Figure meanAveragePrecision, double temperature, double uncalibratedError, double error) {}
+
+    private final Dataset dataset;
+    private final Path folder;
+
+    /** @throws ConfigurationException if the dataset has less than two folds */
+    public CrossValidation(Dataset dataset, Path folder) {
+        this.dataset = dataset;
+        this.folder = folder;
+        if (dataset.folds().size() < 2) {
+            throw new ConfigurationException(dataset.title() + ": has no folds to cross-validate with.");
+        }
+    }
+
+    private Path file(int fold, long seed) {
+        return folder.resolve("fold%d-seed%d.json".formatted(fold, seed));
+    }
+
+    /**
+     * Makes the runs that are missing.
+     *
+     * @param part    this call makes the runs whose number, counted from 0, leaves the rest {@code part} when divided by
+     *                {@code parts}
+     * @param progress told each run's name and epochs
+     */
+    public void run(Recipe recipe, int seeds, int part, int parts, Device device,
+            BiConsumer<String, Trainer.Epoch> progress) {
+        List<Integer> folds = dataset.folds();
+        for (int i = part; i < folds.size() * seeds; i += parts) {
+            int fold = folds.get(i % folds.size());
+            long seed = recipe.train().seed() + i / folds.size();
+            if (!Files.exists(file(fold, seed))) {
+                write(run(recipe.withSeed(seed), fold, device, progress));
+            }
+        }
+    }
+
+    private Run run(Recipe recipe, int fold, Device device, BiConsumer<String, Trainer.Epoch> progress) {
+        Dataset held = dataset.where(clip -> clip.fold() == fold);
+        try (Trainer trainer = new Trainer(recipe, dataset.where(clip -> clip.fold() != fold), device)) {
+            while (trainer.finishedEpochs() < recipe.train().epochs()) {
+                progress.accept("fold " + fold + " seed " + recipe.train().seed(), trainer.epoch());
+            }
+            return new Run(fold, recipe.train().seed(), trainer.predict(held, 1), trainer.predict(held, SHIFTS));
+        }
+    }
+
+    private void write(Run run) {
+        Path file = file(run.fold(), run.seed());
+        try {
+            Files.createDirectories(folder);
+            Path temporary = Files.createTempFile(folder, "run", ".part");
+            Files.writeString(temporary, JSON.writeValueAsString(run));
+            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        } catch (IOException e) {
+            throw new ConfigurationException(file + ": cannot be written (" + e.getMessage() + ").", e);
+        }
+    }
+
+    /** Reads the runs that there are. */
+    public List<Run> runs() {
+        List<Run> runs = new ArrayList<>();
+        try (var files = Files.newDirectoryStream(folder, "fold*-seed*.json")) {
+            for (Path file : files) {
+                runs.add(JSON.readValue(file.toFile(), Run.class));
+            }
+        } catch (IOException | JacksonException e) {
+            throw new ConfigurationException(folder + ": cannot be read (" + e.getMessage() + ").", e);
+        }
+        return runs;
+    }
+
+    /**
+     * The outcome of the seeds for which all folds are there.
+     *
+     * @throws ConfigurationException if there is none
+     */
+    public Summary summary() {
+        Map<Long, List<Run>> bySeed = new TreeMap<>();
+        runs().forEach(run -> bySeed.computeIfAbsent(run.seed(), _ -> new ArrayList<>()).add(run));
+        bySeed.values().removeIf(runs -> runs.size() < dataset.folds().size());
+        if (bySeed.isEmpty()) {
+            throw new ConfigurationException(folder + ": there is no seed whose folds are all done.");
+        }
+        List<Run> all = bySeed.values().stream().flatMap(List::stream).toList();
+        List<Predictions> plain = bySeed.values().stream().map(runs -> join(runs.stream().map(Run::plain).toList()))
+                .toList();
+        List<Predictions> shifted = bySeed.values().stream().map(runs -> join(runs.stream().map(Run::shifted).toList()))
+                .toList();
+        Map<Integer, Double> folds = new TreeMap<>();
+        for (int fold : dataset.folds()) {
+            folds.put(fold, all.stream().filter(run -> run.fold() == fold)
+                    .mapToDouble(run -> run.plain().metrics().accuracy()).average().orElseThrow());
+        }
+        Predictions everything = join(all.stream().map(Run::plain).toList());
+        return new Summary(all.size(), accuracies(plain), accuracies(shifted), folds,
+                mean(shifted).metrics().accuracy(),
+                Figure.of(plain.stream().mapToDouble(p -> p.metrics().meanAveragePrecision()).toArray()),
+                Calibration.temperature(everything), Calibration.error(everything, 1), heldOutError(all));
+    }
+
+    private static Figure accuracies(List<Predictions> seeds) {
+        return Figure.of(seeds.stream().mapToDouble(seed -> seed.metrics().accuracy()).toArray());
+    }
+
+    /** The calibration error where each fold is divided by the temperature that fits the others. */
+    private double heldOutError(List<Run> runs) {
+        double sum = 0;
+        for (int fold : dataset.folds()) {
+            Predictions others = join(runs.stream().filter(run -> run.fold() != fold).map(Run::plain).toList());
+            Predictions own = join(runs.stream().filter(run -> run.fold() == fold).map(Run::plain).toList());
+            sum += Calibration.error(own, Calibration.temperature(others)) * own.logits().length;
+        }
+        return sum / runs.stream().mapToInt(run -> run.plain().logits().length).sum();
+    }
+
+    /** One after the other. */
+    private static Predictions join(List<Predictions> parts) {
+        return new Predictions(parts.stream().flatMap(part -> part.clips().stream()).toList(),
+                parts.stream().flatMap(part -> Arrays.stream(part.logits())).toArray(float[][]::new),
+                parts.stream().flatMap(part -> Arrays.stream(part.targets())).toArray(boolean[][]::new));
+    }
+
+    /** The mean of the logits that several models gave for each clip, whatever their order. */
+    private Predictions mean(List<Predictions> models) {
+        List<String> names = dataset.clips().stream().map(Clip::name).toList();
+        float[][] logits = new float[names.size()][dataset.labels().size()];
+        for (Predictions model : models) {
+            for (int i = 0; i < names.size(); i++) {
+                float[] row = model.logits()[model.clips().indexOf(names.get(i))];
+                for (int c = 0; c < row.length; c++) {
+                    logits[i][c] += row[c] / models.size();
+                }
+            }
+        }
+        return Predictions.of(dataset, logits);
+    }
+}
