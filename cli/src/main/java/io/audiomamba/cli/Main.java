@@ -13,7 +13,7 @@ import picocli.CommandLine.ParameterException;
 /** The command {@code audiomamba}. */
 @Command(name = "audiomamba", mixinStandardHelpOptions = true, versionProvider = Version.class, subcommands = {
         TagCommand.class, InitCommand.class, InfoCommand.class, DoctorCommand.class, PackCommand.class,
-        CrossvalCommand.class}, description = {
+        TrainCommand.class, CrossvalCommand.class}, description = {
                 "Names what is heard in a sound, with a state space model.",
                 ""}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {
                         "0:done", "1:some inputs failed", "2:wrong usage", "3:this machine lacks something"})

@@ -24,6 +24,9 @@ public final class Variants {
                 vanilla(64, 0.1, 2, 2, 9, 2).forAudio(InputKind.FOLDED_LOG_MEL, 527, HeadKind.TOKEN_SEMANTIC));
         NAMED.put("tiny", s(2, Normalization.LN2D, 96, 0.2, 2, 2, 9, 2).forAudio(InputKind.FOLDED_LOG_MEL, 527,
                 HeadKind.TOKEN_SEMANTIC));
+        // As wide and deep as nano, of the blocks of VMamba's second generation.
+        NAMED.put("nano_s1l2", s(1, Normalization.LN2D, 48, 0.1, 2, 2, 2, 2).forAudio(InputKind.FOLDED_LOG_MEL, 527,
+                HeadKind.TOKEN_SEMANTIC));
         // VMamba, second generation: "s" is the ratio of the scan's width, "l" the depth of the third stage.
         NAMED.put("tiny_s1l8", s(1, Normalization.LN2D, 96, 0.2, 2, 2, 8, 2));
         NAMED.put("small_s1l20", s(1, Normalization.LN2D, 96, 0.3, 2, 2, 20, 2));
