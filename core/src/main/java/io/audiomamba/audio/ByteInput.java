@@ -9,6 +9,9 @@ import static org.bytedeco.ffmpeg.global.avutil.av_free;
 import static org.bytedeco.ffmpeg.global.avutil.av_malloc;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import org.bytedeco.ffmpeg.avformat.AVIOContext;
 import org.bytedeco.ffmpeg.avformat.Read_packet_Pointer_BytePointer_int;
 import org.bytedeco.ffmpeg.avformat.Seek_Pointer_long_int;
@@ -20,18 +23,24 @@ final class ByteInput implements AutoCloseable {
 
     private static final int BUFFER = 64 * 1024;
 
+    // JavaCPP makes native pointers to ten Java callbacks of a kind and not one more, so all inputs share one callback,
+    // which finds its input by the number that FFmpeg hands on.
+    private static final Read READ = new Read();
+    private static final Seek SEEK = new Seek();
+    private static final Map<Long, ByteInput> OPEN = new ConcurrentHashMap<>();
+    private static final AtomicLong LAST = new AtomicLong();
+
+    private final long number = LAST.incrementAndGet();
     private final MemorySegment bytes;
-    /** Where FFmpeg reads next; not called position, which the callbacks inherit from Pointer. */
+    /** Where FFmpeg reads next. */
     private long cursor;
-    /** FFmpeg calls these through pointers that it does not own. */
-    private final Read read = new Read();
-    private final Seek seek = new Seek();
     final AVIOContext context;
 
     ByteInput(MemorySegment bytes) {
         this.bytes = bytes;
-        context = avio_alloc_context(new BytePointer(av_malloc(BUFFER)).capacity(BUFFER), BUFFER, 0, null, read, null,
-                seek);
+        OPEN.put(number, this);
+        context = avio_alloc_context(new BytePointer(av_malloc(BUFFER)).capacity(BUFFER), BUFFER, 0,
+                new Number(number), READ, null, SEEK);
     }
 
     @Override
@@ -39,49 +48,64 @@ final class ByteInput implements AutoCloseable {
         // FFmpeg may have replaced the buffer by a larger one.
         av_free(context.buffer());
         avio_context_free(context);
-        read.close();
-        seek.close();
+        OPEN.remove(number);
     }
 
-    private final class Read extends Read_packet_Pointer_BytePointer_int {
-        @Override
-        public int call(Pointer opaque, BytePointer into, int size) {
-            int count = (int) Math.min(size, bytes.byteSize() - cursor);
-            if (count <= 0) {
-                return AVERROR_EOF;
-            }
-            copy(into, count);
-            cursor += count;
-            return count;
-        }
-
-        @SuppressWarnings("restricted")
-        private void copy(BytePointer into, int count) {
-            MemorySegment target = MemorySegment.ofAddress(into.address()).reinterpret(count);
-            MemorySegment.copy(bytes, cursor, target, 0, count);
+    /** A number that goes through FFmpeg as if it were an address. */
+    private static final class Number extends Pointer {
+        Number(long number) {
+            super((Pointer) null);
+            address = number;
         }
     }
 
-    private final class Seek extends Seek_Pointer_long_int {
-        private static final int FROM_HERE = 1;
-        private static final int FROM_END = 2;
+    private int read(BytePointer into, int size) {
+        int count = (int) Math.min(size, bytes.byteSize() - cursor);
+        if (count <= 0) {
+            return AVERROR_EOF;
+        }
+        copy(into, count);
+        cursor += count;
+        return count;
+    }
 
+    @SuppressWarnings("restricted")
+    private void copy(BytePointer into, int count) {
+        MemorySegment target = MemorySegment.ofAddress(into.address()).reinterpret(count);
+        MemorySegment.copy(bytes, cursor, target, 0, count);
+    }
+
+    private static final int FROM_HERE = 1;
+    private static final int FROM_END = 2;
+
+    private long seek(long offset, int whence) {
+        int origin = whence & ~AVSEEK_FORCE;
+        if (origin == AVSEEK_SIZE) {
+            return bytes.byteSize();
+        }
+        long target = switch (origin) {
+            case FROM_HERE -> cursor + offset;
+            case FROM_END -> bytes.byteSize() + offset;
+            default -> offset;
+        };
+        if (target < 0 || target > bytes.byteSize()) {
+            return -1;
+        }
+        cursor = target;
+        return target;
+    }
+
+    private static final class Read extends Read_packet_Pointer_BytePointer_int {
         @Override
-        public long call(Pointer opaque, long offset, int whence) {
-            int origin = whence & ~AVSEEK_FORCE;
-            if (origin == AVSEEK_SIZE) {
-                return bytes.byteSize();
-            }
-            long target = switch (origin) {
-                case FROM_HERE -> cursor + offset;
-                case FROM_END -> bytes.byteSize() + offset;
-                default -> offset;
-            };
-            if (target < 0 || target > bytes.byteSize()) {
-                return -1;
-            }
-            cursor = target;
-            return target;
+        public int call(Pointer input, BytePointer into, int size) {
+            return OPEN.get(input.address()).read(into, size);
+        }
+    }
+
+    private static final class Seek extends Seek_Pointer_long_int {
+        @Override
+        public long call(Pointer input, long offset, int whence) {
+            return OPEN.get(input.address()).seek(offset, whence);
         }
     }
 }

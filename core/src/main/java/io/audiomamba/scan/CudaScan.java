@@ -158,7 +158,9 @@ final class CudaScan implements ScanKernel {
         long states = in.stateSize();
         Tensor lowRank = in.projections().narrow(-1, 0, in.rank()).flatten(0, 2).permute(1, 0, 2);
         Tensor gradLowRank = torch.bmm(steps, in.dtWeight().to(steps.scalar_type())).permute(1, 0, 2);
-        Tensor gradWeight = torch.bmm(steps.transpose(1, 2), lowRank);
+        // Image by image: one product over all tokens would leave most of the GPU idle.
+        Tensor gradWeight = steps.unflatten(1, in.batch(), -1).transpose(2, 3)
+                .matmul(lowRank.unflatten(1, in.batch(), -1)).to(ScalarType.Float).sum(1);
         Tensor projections = torch.cat(new TensorVector(gradLowRank.to(ScalarType.Float), matrices), -1)
                 .view(Tensors.shape(in.projections()));
         Tensor gradA = parameters.narrow(1, 0, states).transpose(1, 2).flatten(0, 1);

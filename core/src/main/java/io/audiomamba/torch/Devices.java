@@ -52,6 +52,8 @@ public final class Devices {
             throw new EnvironmentException(
                     "There is no device cuda:" + index + "; there are " + torch.cuda_device_count() + ".");
         }
+        // By default cuDNN rounds the operands of float32 convolutions to 10 bits.
+        torch.globalContext().setAllowTF32CuDNN(false);
         return new Device(DeviceType.CUDA, (byte) index);
     }
 }

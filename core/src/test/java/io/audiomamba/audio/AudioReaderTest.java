@@ -11,7 +11,9 @@ import java.net.URISyntaxException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -45,6 +47,22 @@ class AudioReaderTest {
             im += x[i] * Math.sin(phase);
         }
         return 2 * Math.hypot(re, im) / x.length;
+    }
+
+    /** JavaCPP has room for ten callbacks of a kind; many streams must do with them. */
+    @Test
+    void manyStreamsAreOpenAtOnce() throws Exception {
+        List<AudioStream> streams = new ArrayList<>();
+        for (int i = 0; i < 64; i++) {
+            streams.add(AudioReader.open(resource("tone.ogg"), RATE, AudioLimits.DEFAULT));
+        }
+        float[] expected = AudioReader.read(resource("tone.ogg"), RATE).samples();
+        for (AudioStream stream : streams) {
+            float[] samples = new float[expected.length];
+            assertThat(stream.read(samples)).isEqualTo(expected.length);
+            assertThat(Arrays.equals(samples, expected)).isTrue();
+            stream.close();
+        }
     }
 
     /** One second of a sine of 440 Hz and amplitude 1/8, encoded by FFmpeg. */
