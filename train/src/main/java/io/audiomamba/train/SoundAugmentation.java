@@ -24,8 +24,12 @@ final class SoundAugmentation {
             start = random.nextDouble() * (length - window);
         }
         float[] out = new float[window];
-        for (int i = 0; i < window; i++) {
-            out[i] = gain * at(samples, (start + i) % length * speed);
+        double position = start;
+        for (int i = 0; i < window; i++, position++) {
+            if (position >= length) {
+                position -= length;
+            }
+            out[i] = gain * at(samples, position * speed);
         }
         return out;
     }
