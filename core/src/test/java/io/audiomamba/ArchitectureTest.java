@@ -22,6 +22,8 @@ class ArchitectureTest {
                 .layer("checkpoint").definedBy("..checkpoint..").layer("model").definedBy("..model..")
                 .layer("frontend").definedBy("..frontend..").layer("scan").definedBy("..scan..").layer("audio")
                 .definedBy("..audio..").layer("torch").definedBy("..torch..").layer("error").definedBy("..error..")
+                .layer("labels").definedBy("..labels..").whereLayer("labels")
+                .mayOnlyBeAccessedByLayers("api")
                 .whereLayer("api").mayNotBeAccessedByAnyLayer().whereLayer("diagnosis").mayNotBeAccessedByAnyLayer()
                 .whereLayer("golden").mayNotBeAccessedByAnyLayer().whereLayer("checkpoint")
                 .mayOnlyBeAccessedByLayers("api", "golden").whereLayer("model")
@@ -30,7 +32,7 @@ class ArchitectureTest {
                 .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "model").whereLayer("audio")
                 .mayOnlyBeAccessedByLayers("api").whereLayer("error")
                 .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint", "model", "frontend", "scan",
-                        "audio", "torch")
+                        "audio", "torch", "labels")
                 .check(CLASSES);
     }
 

@@ -4,7 +4,7 @@ import io.audiomamba.checkpoint.Checkpoint;
 import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.Description;
 import io.audiomamba.checkpoint.Description.Activation;
-import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.labels.Labels;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.ModelConfig.HeadKind;
@@ -12,8 +12,6 @@ import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
 import io.audiomamba.torch.Natives;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -37,8 +35,8 @@ final class InitCommand implements Callable<Integer> {
     @Option(names = "--preset", paramLabel = "P", required = true, description = "Architecture.")
     private String preset;
 
-    @Option(names = "--labels", paramLabel = "FILE", required = true, description = "Classes, one a line.")
-    private Path labels;
+    @Option(names = "--labels", paramLabel = "FILE", required = true, description = "Classes, one a line; or audioset for its 527.")
+    private String labels;
 
     @Option(names = "--head", paramLabel = "H", defaultValue = "token-semantic", description = "token-semantic or linear (${DEFAULT-VALUE}).", converter = HeadConverter.class)
     private HeadKind head;
@@ -53,7 +51,7 @@ final class InitCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         ModelConfig variant = Variants.named(preset);
-        List<String> classes = readLabels();
+        List<String> classes = Labels.read(labels);
         boolean filterBank = variant.input() == InputKind.FILTER_BANK;
         ModelConfig config = variant.forAudio(filterBank ? InputKind.FILTER_BANK : InputKind.FOLDED_LOG_MEL,
                 classes.size(), filterBank ? HeadKind.LINEAR : head);
@@ -71,19 +69,5 @@ final class InitCommand implements Callable<Integer> {
                     parameters.count(), classes.size());
         }
         return Main.DONE;
-    }
-
-    private List<String> readLabels() {
-        List<String> lines;
-        try {
-            lines = Files.readAllLines(labels).stream().map(String::strip).filter(line -> !line.isEmpty()).toList();
-        } catch (IOException e) {
-            throw new ConfigurationException(labels + ": cannot be read as a text file with one class a line ("
-                    + e.getClass().getSimpleName() + ").", e);
-        }
-        if (lines.isEmpty()) {
-            throw new ConfigurationException(labels + ": names no class.");
-        }
-        return lines;
     }
 }

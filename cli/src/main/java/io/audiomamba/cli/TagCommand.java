@@ -4,6 +4,7 @@ import io.audiomamba.AudioTagger;
 import io.audiomamba.Tag;
 import io.audiomamba.Tagging;
 import io.audiomamba.error.AudioException;
+import io.audiomamba.labels.LabelFilter;
 import java.io.PrintWriter;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -37,6 +38,9 @@ final class TagCommand implements Callable<Integer> {
     private TagFormat format;
 
     @Mixin
+    private LabelFilterOptions filter;
+
+    @Mixin
     private ThreadsOption threads;
 
     @Parameters(paramLabel = "FILE", arity = "1..*", description = "WAV, FLAC, MP3, Ogg Vorbis, Opus, AAC, M4A, or the sound of MP4, WebM, Matroska.")
@@ -55,10 +59,11 @@ final class TagCommand implements Callable<Integer> {
         int failures = 0;
         TagPrinter printer = format.printer(spec.commandLine().getOut(), spec.commandLine().getErr(), model);
         try (AudioTagger tagger = AudioTagger.load(model)) {
+            LabelFilter wanted = filter.over(tagger.labels());
             for (String file : files) {
                 try {
                     Tagging tagging = tagger.tag(Path.of(file));
-                    List<Tag> tags = tagging.above(threshold);
+                    List<Tag> tags = tagging.above(threshold).stream().filter(tag -> wanted.test(tag.label())).toList();
                     printer.tags(file, tagging.seconds(), tags.subList(0, Math.min(topK, tags.size())));
                 } catch (AudioException | InvalidPathException e) {
                     failures++;

@@ -85,6 +85,16 @@ class MainTest {
     }
 
     @Test
+    void onlyWantedClasses() {
+        Result allowed = run("tag", "--model", model, "--allow", "DOG", "--allow", "clock", "--deny", "clock", clip);
+        assertThat(allowed.out.lines()).hasSize(2);
+        assertThat(allowed.out).contains("dog");
+        Result unknown = run("tag", "--model", model, "--deny", "lion", clip);
+        assertThat(unknown.code).isEqualTo(Main.USAGE);
+        assertThat(unknown.err).contains("no class 'lion'");
+    }
+
+    @Test
     void aThresholdThatNothingReaches() {
         Result result = run("tag", "--model", model, "--threshold", 1, clip);
         assertThat(result.code).isEqualTo(Main.DONE);
