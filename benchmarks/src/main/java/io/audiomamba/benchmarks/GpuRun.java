@@ -8,6 +8,7 @@ import io.audiomamba.model.Variants;
 import io.audiomamba.scan.ScanInputs;
 import io.audiomamba.scan.ScanKernel;
 import io.audiomamba.scan.ScanKernels;
+import io.audiomamba.torch.Autocast;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.GradientTape;
 import java.util.Arrays;
@@ -18,7 +19,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
@@ -69,30 +69,20 @@ public final class GpuRun {
             parameters.to(device);
             Tensor images = torch.randn(new long[] {batch, config.inChannels(), 256, 256},
                     new TensorOptions(ScalarType.Float).device(new org.bytedeco.pytorch.DeviceOptional(device)));
-            torch.set_autocast_cache_enabled(false);
-            torch.set_autocast_dtype(DeviceType.CUDA, ScalarType.BFloat16);
             double inference = median(() -> {
                 try (var _ = new NoGradGuard()) {
-                    autocast(model, images, new Pass(kernel, false));
+                    Autocast.bfloat16(() -> model.forward(images, new Pass(kernel, false)).clip());
                 }
             });
             parameters.tensors().forEach((name, tensor) -> tensor.requires_grad_(!parameters.isBuffer(name)));
             double training = median(() -> {
                 try (var _ = new GradientTape(); var _ = new PointerScope()) {
-                    autocast(model, images, new Pass(kernel, true)).to(ScalarType.Float).square().mean().backward();
+                    Autocast.bfloat16(() -> model.forward(images, new Pass(kernel, true)).clip()).to(ScalarType.Float)
+                            .square().mean().backward();
                 }
             });
             System.out.printf(Locale.ROOT, "%s, batch %d: inference %.0f clips/s, forward and backward %.0f clips/s%n",
                     variant, batch, 1000 * batch / inference, 1000 * batch / training);
-        }
-    }
-
-    private static Tensor autocast(AudioMamba model, Tensor images, Pass pass) {
-        torch.set_autocast_enabled(DeviceType.CUDA, true);
-        try {
-            return model.forward(images, pass).clip();
-        } finally {
-            torch.set_autocast_enabled(DeviceType.CUDA, false);
         }
     }
 

@@ -1,5 +1,6 @@
 package io.audiomamba.model;
 
+import io.audiomamba.fused.DepthwiseSilu;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -38,6 +39,17 @@ final class Conv2d {
     /** A convolution of each channel with itself that keeps the grid's size. */
     static Conv2d depthwise(Parameters.Scope scope, long channels, long kernel, boolean biased) {
         return new Conv2d(scope, channels, channels, new Window(kernel, 1, (kernel - 1) / 2), channels, biased);
+    }
+
+    /** SiLU of what {@link #forward} gives, for a depthwise convolution. */
+    Tensor forwardSilu(Tensor x, Pass pass) {
+        if (!DepthwiseSilu.supports(x)) {
+            return torch.silu(pass.show("conv_out", forward(x)));
+        }
+        if (pass.isWatched()) {
+            pass.show("conv_out", forward(x));
+        }
+        return DepthwiseSilu.apply(x, weight, bias);
     }
 
     /** (B, H, W, in) to (B, H', W', out), contiguous. */

@@ -1,5 +1,6 @@
 package io.audiomamba.model;
 
+import io.audiomamba.fused.FusedLayerNorm;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -34,8 +35,10 @@ sealed interface Norm {
 
         @Override
         public Tensor forward(Tensor x, Pass pass) {
-            return torch.layer_norm(x, new long[] {weight.size(0)}, new TensorOptional(weight),
-                    new TensorOptional(bias), EPSILON, false);
+            return FusedLayerNorm.supports(x)
+                    ? FusedLayerNorm.apply(x, weight, bias, EPSILON)
+                    : torch.layer_norm(x, new long[] {weight.size(0)}, new TensorOptional(weight),
+                            new TensorOptional(bias), EPSILON, false);
         }
     }
 

@@ -28,6 +28,11 @@ public record Pass(ScanKernel kernel, boolean training, BiConsumer<String, Tenso
                 : new Pass(kernel, training, (name, tensor) -> tap.accept(part + "." + name, tensor));
     }
 
+    /** Whether anybody wants to see what a faster way would not compute. */
+    boolean isWatched() {
+        return tap != NOBODY;
+    }
+
     /** Shows {@code tensor} to the tap and returns it. */
     Tensor show(String name, Tensor tensor) {
         tap.accept(name, tensor);

@@ -69,7 +69,7 @@ public final class Ss2d {
 
     private Tensor scan(Tensor x, Pass pass) {
         return Tensors.scoped(() -> {
-            Tensor u = pass.show("tokens", torch.silu(pass.show("conv_out", convolution.forward(x))));
+            Tensor u = pass.show("tokens", convolution.forwardSilu(x, pass));
             // x_proj reads one token at a time: one product on the unordered tokens serves all four directions.
             Tensor projections = torch.linear(u, xProjection.flatten(0, 1)).unflatten(-1, DIRECTIONS,
                     xProjection.size(1));

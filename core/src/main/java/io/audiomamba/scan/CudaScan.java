@@ -6,13 +6,7 @@ import io.audiomamba.torch.CudaModule;
 import io.audiomamba.torch.CudaModule.Extent;
 import io.audiomamba.torch.CudaModule.Struct;
 import io.audiomamba.torch.Tensors;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
@@ -30,10 +24,6 @@ final class CudaScan implements ScanKernel {
 
     private static final int WARP = 32;
     private static final int MOST_THREADS = 128;
-
-    private record Variant(int device, int states, int rank, int type) {}
-
-    private static final Map<Variant, CudaModule> MODULES = new ConcurrentHashMap<>();
 
     @Override
     public String name() {
@@ -53,9 +43,8 @@ final class CudaScan implements ScanKernel {
             ScanInputs in = new ScanInputs(given.tokens().to(type).contiguous(),
                     given.projections().to(type).contiguous(), parameter(given.dtWeight()), parameter(given.dtBias()),
                     parameter(given.aLogs()), parameter(given.skip()));
-            Variant variant = new Variant(in.tokens().device().index(), in.stateSize(), in.rank(), code(type));
             int threads = Math.min(MOST_THREADS, Math.ceilDiv(in.channels(), WARP) * WARP);
-            return new Launch(in, MODULES.computeIfAbsent(variant, CudaScan::compile),
+            return new Launch(in, compiled(in, type),
                     new Struct(List.of(in.tensors()), in.height(), in.width(), in.channels()), threads,
                     Math.ceilDiv(in.channels(), threads), Math.ceilDiv(in.height() * in.width(), CHUNK));
         }
@@ -86,23 +75,14 @@ final class CudaScan implements ScanKernel {
         }
     }
 
+    private static CudaModule compiled(ScanInputs in, ScalarType type) {
+        return CudaModule.of(CudaScan.class, "selective_scan.cu",
+                List.of("N=" + in.stateSize(), "R=" + in.rank(), "TYPE=" + CudaModule.code(type)),
+                in.tokens().device().index());
+    }
+
     private static ScalarType type(ScalarType type) {
         return type == ScalarType.BFloat16 || type == ScalarType.Half ? type : ScalarType.Float;
-    }
-
-    /** TYPE of {@code selective_scan.cu}. */
-    private static int code(ScalarType type) {
-        return type == ScalarType.Float ? 0 : type == ScalarType.BFloat16 ? 1 : 2;
-    }
-
-    private static CudaModule compile(Variant variant) {
-        try (InputStream source = CudaScan.class.getResourceAsStream("selective_scan.cu")) {
-            return new CudaModule(new String(source.readAllBytes(), StandardCharsets.UTF_8),
-                    List.of("N=" + variant.states(), "R=" + variant.rank(), "TYPE=" + variant.type()),
-                    variant.device());
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 
     @Override

@@ -5,14 +5,19 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.audiomamba.error.EnvironmentException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** CUDA C++ kernels on one GPU, compiled at run time, in the stream that LibTorch computes in by default. */
 public final class CudaModule {
@@ -36,16 +41,41 @@ public final class CudaModule {
     /** A structure of pointers, then ints, that a kernel takes by value. */
     public record Struct(List<Tensor> pointers, int... numbers) {}
 
+    private record Key(Class<?> owner, String resource, List<String> definitions, int device) {}
+
+    private static final Map<Key, CudaModule> MODULES = new ConcurrentHashMap<>();
+
     private final MemorySegment context;
     private final MemorySegment module;
     private final Map<String, MemorySegment> functions = new ConcurrentHashMap<>();
 
     /**
-     * Compiles, or finds compiled, {@code source} for the GPU with number {@code device}.
+     * Compiles, or finds compiled, a source file with {@code numbers.cuh} before it.
      *
+     * @param owner       beside whose class the file is
+     * @param definitions macros, such as {@code N=16}
+     * @param device      number of the GPU
      * @throws EnvironmentException with one sentence if driver or compiler are missing or do not go together
      */
-    public CudaModule(String source, List<String> definitions, int device) {
+    public static CudaModule of(Class<?> owner, String resource, List<String> definitions, int device) {
+        return MODULES.computeIfAbsent(new Key(owner, resource, definitions, device), key -> new CudaModule(
+                text(CudaModule.class, "numbers.cuh") + text(owner, resource), definitions, device));
+    }
+
+    private static String text(Class<?> owner, String resource) {
+        try (InputStream source = owner.getResourceAsStream(resource)) {
+            return new String(source.readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** What {@code numbers.cuh} calls a type of numbers in memory; all but bfloat16 and float16 count as float32. */
+    public static int code(ScalarType type) {
+        return type == ScalarType.BFloat16 ? 1 : type == ScalarType.Half ? 2 : 0;
+    }
+
+    private CudaModule(String source, List<String> definitions, int device) {
         Arena arena = Arena.global();
         MemorySegment number = arena.allocate(JAVA_INT);
         check(NativeLibrary.call(DEVICE_GET, number, device), "find GPU " + device);
@@ -81,7 +111,8 @@ public final class CudaModule {
     /**
      * Starts a kernel; returns before it ends. Operations of LibTorch that come later see its results.
      *
-     * @param arguments in the kernel's order: {@link Struct}, {@link Tensor} (its memory) or {@link Integer}
+     * @param arguments in the kernel's order: {@link Struct}, {@link Tensor} (its memory), null (no memory) or
+     *                  {@link Integer}
      */
     public void launch(String kernel, Extent extent, Object... arguments) {
         try (Arena arena = Arena.ofConfined()) {
@@ -110,6 +141,7 @@ public final class CudaModule {
 
     private static MemorySegment argument(Arena arena, Object argument) {
         return switch (argument) {
+            case null -> arena.allocateFrom(JAVA_LONG, 0L);
             case Integer number -> arena.allocateFrom(JAVA_INT, number);
             case Tensor tensor -> arena.allocateFrom(JAVA_LONG, tensor.data_ptr().address());
             case Struct struct -> {

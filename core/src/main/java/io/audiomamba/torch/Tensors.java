@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -85,6 +86,11 @@ public final class Tensors {
     /** An uninitialised CPU tensor. */
     public static Tensor empty(ScalarType type, long... shape) {
         return torch.empty(shape, new TensorOptions(type), null);
+    }
+
+    /** An uninitialised tensor on the device of {@code beside}. */
+    public static Tensor emptyBeside(Tensor beside, ScalarType type, long... shape) {
+        return torch.empty(shape, new TensorOptions(type).device(new DeviceOptional(beside.device())), null);
     }
 
     /** The values of a tensor of any floating type and device, in row-major order. */

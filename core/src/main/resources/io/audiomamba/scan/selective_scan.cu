@@ -17,33 +17,8 @@ constexpr int CHUNK = 64;
 constexpr int TILES = CHUNK / TILE;
 constexpr int ROW = R + 2 * N;
 constexpr int WARPS = 4;
-constexpr float LOG2E = 1.4426950408889634f;
 
-#if TYPE == 0
-typedef float value;
-__device__ float load(const value* p) { return *p; }
-__device__ void store(value* p, float x) { *p = x; }
-#else
-typedef unsigned short value;
-#if TYPE == 1
-__device__ float load(const value* p) { return __uint_as_float((unsigned)*p << 16); }
-__device__ void store(value* p, float x) {
-    unsigned bits = __float_as_uint(x);
-    *p = x == x ? (value)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) : (value)0x7fff; // round to nearest even
-}
-#else
-__device__ float load(const value* p) {
-    float x;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(*p));
-    return x;
-}
-__device__ void store(value* p, float x) {
-    value bits;
-    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
-    *p = bits;
-}
-#endif
-#endif
+typedef Type<TYPE>::of value;
 
 struct Grid {
     int height, width, channels;
@@ -121,12 +96,6 @@ __device__ float log1pOfUnit(float z) {
     p = p * z - 4.999950152e-01f;
     p = p * z + 9.999999705e-01f;
     return p * z;
-}
-
-__device__ float exp2Fast(float x) {
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
 }
 
 // What a thread knows of its channel in one direction.

@@ -15,6 +15,7 @@ import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Pass;
 import io.audiomamba.model.Variants;
 import io.audiomamba.scan.ScanKernels;
+import io.audiomamba.torch.Autocast;
 import io.audiomamba.torch.GradientTape;
 import io.audiomamba.torch.Tensors;
 import io.audiomamba.train.Recipe.LossKind;
@@ -28,7 +29,6 @@ import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Trains one model by a {@link Recipe}. Not thread-safe. On a CPU equal seeds and threads give equal models. */
@@ -143,7 +143,7 @@ public final class Trainer implements AutoCloseable {
             examples = augmentation.apply(
                     new ImageAugmentation.Examples(frontEnd.apply(waveforms), smoothed(targets)), random);
         }
-        Tensor logits = autocast(() -> model.forward(examples.images(), pass).clip()).to(ScalarType.Float);
+        Tensor logits = forward(examples.images()).to(ScalarType.Float);
         return switch (recipe.loss().kind()) {
             case CROSS_ENTROPY -> examples.targets().mul(torch.log_softmax(logits, 1)).sum(1).mean().neg();
             case BINARY_CROSS_ENTROPY -> torch.binary_cross_entropy_with_logits(logits, examples.targets());
@@ -159,19 +159,11 @@ public final class Trainer implements AutoCloseable {
         return targets.mul(new Scalar(1 - smoothing)).add(new Scalar(smoothing * share));
     }
 
-    private Tensor autocast(java.util.function.Supplier<Tensor> forward) {
-        if (recipe.train().precision() == Recipe.Precision.FLOAT32 || !device.is_cuda()) {
-            return forward.get();
-        }
-        // The cache of converted weights would outlive the step that changes them.
-        torch.set_autocast_cache_enabled(false);
-        torch.set_autocast_dtype(DeviceType.CUDA, ScalarType.BFloat16);
-        torch.set_autocast_enabled(DeviceType.CUDA, true);
-        try {
-            return forward.get();
-        } finally {
-            torch.set_autocast_enabled(DeviceType.CUDA, false);
-        }
+    private Tensor forward(Tensor images) {
+        boolean mixed = recipe.train().precision() == Recipe.Precision.BFLOAT16 && device.is_cuda();
+        return mixed
+                ? Autocast.bfloat16(() -> model.forward(images, pass).clip())
+                : model.forward(images, pass).clip();
     }
 
     /** Moves the average towards the weights; faster in the first steps, when it still holds random ones. */

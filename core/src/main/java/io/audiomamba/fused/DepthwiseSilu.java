@@ -1,0 +1,97 @@
+package io.audiomamba.fused;
+
+import io.audiomamba.torch.CudaModule;
+import io.audiomamba.torch.CudaModule.Extent;
+import io.audiomamba.torch.CudaModule.Struct;
+import io.audiomamba.torch.GradientTape;
+import io.audiomamba.torch.Tensors;
+import java.util.List;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * SiLU of a 3 x 3 depthwise convolution on channels-last tokens, on a GPU, as one operation: the convolved tokens are
+ * not written but computed again in the backward pass. {@code depthwise_silu.cu} holds the kernels.
+ */
+public final class DepthwiseSilu {
+
+    private static final int WARPS = 8;
+    private static final int STRIP = 8;
+    private static final int TAPS = 9;
+    /** Strips are dealt to so many blocks at the most in the backward pass, which writes a sum for each. */
+    private static final int MOST_BLOCKS = 528;
+
+    private DepthwiseSilu() {}
+
+    /** Whether {@code x} can be convolved here. */
+    public static boolean supports(Tensor x) {
+        return x.is_cuda() && x.numel() > 0;
+    }
+
+    /**
+     * @param x      (B, H, W, C), float32, bfloat16 or float16; may be the first channels of wider tokens
+     * @param weight (C, 1, 3, 3), float32
+     * @param bias   (C), float32, or null
+     * @return (B, H, W, C), contiguous, in the type of x
+     */
+    public static Tensor apply(Tensor x, Tensor weight, Tensor bias) {
+        Call call = new Call(evenlySpaced(x) ? x : x.contiguous(), weight.detach().flatten(0, -1).contiguous(), bias);
+        Tensor y;
+        try (var _ = new NoGradGuard()) {
+            y = call.forward();
+        }
+        Tensor[] inputs = bias == null ? new Tensor[] {call.x(), weight} : new Tensor[] {call.x(), weight, bias};
+        return GradientTape.differentiable(y, inputs, gradY -> call.backward(gradY, weight));
+    }
+
+    /** Whether tokens follow one another at one distance, even so that two channels can be read at once. */
+    private static boolean evenlySpaced(Tensor x) {
+        long step = x.stride(2);
+        return x.stride(3) == 1 && x.stride(1) == x.size(2) * step && x.stride(0) == x.size(1) * x.stride(1)
+                && step % 2 == 0 && x.storage_offset() % 2 == 0;
+    }
+
+    private record Call(Tensor x, Tensor taps, Tensor bias) {
+
+        private CudaModule module() {
+            ScalarType type = x.scalar_type().intern();
+            return CudaModule.of(DepthwiseSilu.class, "depthwise_silu.cu",
+                    List.of("CHANNELS=" + x.size(3), "TYPE=" + CudaModule.code(type)), x.device().index());
+        }
+
+        private Struct grid(long step) {
+            return new Struct(List.of(), (int) x.size(0), (int) x.size(1), (int) x.size(2), (int) step);
+        }
+
+        private Extent extent(int mostBlocks) {
+            long strips = x.size(0) * x.size(1) * Math.ceilDiv(x.size(2), STRIP);
+            int lane = x.size(3) % 2 == 0 ? 2 : 1;
+            return new Extent((int) Math.min(mostBlocks, Math.ceilDiv(strips, WARPS)),
+                    (int) Math.ceilDiv(x.size(3), 32 * lane), 1, 32 * WARPS);
+        }
+
+        Tensor forward() {
+            Tensor y = Tensors.emptyBeside(x, x.scalar_type().intern(), Tensors.shape(x));
+            module().launch("convolve", extent(Integer.MAX_VALUE), x, taps, bias, y, grid(x.stride(2)), 0);
+            return y;
+        }
+
+        Tensor[] backward(Tensor gradY, Tensor weight) {
+            Extent extent = extent(MOST_BLOCKS);
+            Tensor gradConvolved = Tensors.emptyBeside(x, x.scalar_type().intern(), Tensors.shape(x));
+            Tensor parameters = Tensors.emptyBeside(x, ScalarType.Float, extent.x(), TAPS + 1, x.size(3));
+            module().launch("backward", extent, x, taps, bias, gradY.to(x.scalar_type()).contiguous(), gradConvolved,
+                    parameters, grid(x.stride(2)));
+            Tensor gradX = torch.empty_like(gradConvolved);
+            module().launch("convolve", extent(Integer.MAX_VALUE), gradConvolved, taps, null, gradX, grid(x.size(3)),
+                    1);
+            Tensor sums = parameters.sum(0);
+            Tensor gradWeight = sums.narrow(0, 0, TAPS).t().contiguous().view(Tensors.shape(weight));
+            return bias == null
+                    ? new Tensor[] {gradX, gradWeight}
+                    : new Tensor[] {gradX, gradWeight, sums.select(0, TAPS)};
+        }
+    }
+}

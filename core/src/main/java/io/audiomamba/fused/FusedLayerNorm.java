@@ -1,0 +1,82 @@
+package io.audiomamba.fused;
+
+import io.audiomamba.torch.Autocast;
+import io.audiomamba.torch.CudaModule;
+import io.audiomamba.torch.CudaModule.Extent;
+import io.audiomamba.torch.GradientTape;
+import io.audiomamba.torch.Tensors;
+import java.util.List;
+import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * Layer normalisation over the last dimension (Ba et al. 2016) on a GPU, in one pass over memory each way. LibTorch's
+ * gives a block of threads to a row, of which the narrow rows of the first stages leave most idle, and in mixed
+ * precision it writes float32. {@code layer_norm.cu} holds the kernels.
+ */
+public final class FusedLayerNorm {
+
+    private static final int THREADS = 256;
+    /** Rows are dealt to so many blocks at the most; the backward pass writes a sum for each. */
+    private static final int MOST_BLOCKS = 1056;
+    /** Wider rows do not fit into the registers. */
+    private static final int MOST_CHANNELS = 1024;
+
+    private FusedLayerNorm() {}
+
+    /** Whether {@code x} can be normalised here. */
+    public static boolean supports(Tensor x) {
+        return x.is_cuda() && x.size(-1) <= MOST_CHANNELS && x.numel() > 0;
+    }
+
+    /**
+     * @param x      (..., C), float32, bfloat16 or float16
+     * @param weight (C), float32
+     * @param bias   (C), float32
+     * @return in the shape of x, and in its type or that of {@linkplain Autocast mixed precision}
+     */
+    public static Tensor apply(Tensor x, Tensor weight, Tensor bias, double epsilon) {
+        Tensor rows = x.contiguous();
+        Call call = new Call(rows, weight.detach(), Autocast.resultType(x), epsilon);
+        Tensor[] inputs = {rows, weight, bias};
+        Tensor y;
+        try (var _ = new NoGradGuard()) {
+            y = call.forward(bias);
+        }
+        return GradientTape.differentiable(y, inputs, call::backward);
+    }
+
+    private record Call(Tensor x, Tensor weight, ScalarType type, double epsilon) {
+
+        private int rows() {
+            return Math.toIntExact(x.numel() / x.size(-1));
+        }
+
+        private Extent extent() {
+            return new Extent(Math.min(MOST_BLOCKS, Math.ceilDiv(rows(), THREADS / 32)), 1, 1, THREADS);
+        }
+
+        private CudaModule module() {
+            return CudaModule.of(FusedLayerNorm.class, "layer_norm.cu",
+                    List.of("CHANNELS=" + x.size(-1), "EPSILON=" + (float) epsilon + "f",
+                            "IN=" + CudaModule.code(x.scalar_type().intern()), "OUT=" + CudaModule.code(type)),
+                    x.device().index());
+        }
+
+        Tensor forward(Tensor bias) {
+            Tensor y = Tensors.emptyBeside(x, type, Tensors.shape(x));
+            module().launch("forward", extent(), x, weight, bias, y, rows());
+            return y;
+        }
+
+        Tensor[] backward(Tensor gradY) {
+            Tensor gradX = torch.empty_like(x);
+            Tensor parameters = Tensors.emptyBeside(x, ScalarType.Float, extent().x(), 2, x.size(-1));
+            module().launch("backward", extent(), x, weight, gradY.to(type).contiguous(), gradX, parameters, rows());
+            Tensor sums = parameters.sum(0);
+            return new Tensor[] {gradX, sums.select(0, 0), sums.select(0, 1)};
+        }
+    }
+}
