@@ -11,40 +11,58 @@ import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Autocast;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.GradientTape;
+import io.audiomamba.train.AdamW;
+import io.audiomamba.train.FlatParameters;
+import io.audiomamba.train.Recipe;
 import java.util.Arrays;
 import java.util.Locale;
+import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.DeviceOptional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.bytedeco.pytorch.global.torch_cuda;
 
 /**
- * The scan and whole models on a GPU, timed with synchronisation: {@code GpuRun scan} or
- * {@code GpuRun VARIANT [BATCH]}, the latter in bfloat16 mixed precision on 256 x 256 images.
+ * The scan and whole models on a GPU, timed with synchronisation:
+ *
+ * <pre>
+ *   GpuRun scan                        the scan alone, bfloat16
+ *   GpuRun VARIANT [BATCH [RUNS]]      inference and training step in mixed precision, 256 x 256 images
+ * </pre>
  */
 public final class GpuRun {
 
-    private static final int RUNS = 20;
+    private static final int SIZE = 256;
+    private static final int WARM_UP = 5;
 
-    private GpuRun() {}
+    private final Device device = Devices.named("cuda");
+    private final ScanKernel kernel = ScanKernels.best(device);
+    private final int runs;
+
+    private GpuRun(int runs) {
+        this.runs = runs;
+    }
 
     public static void main(String[] arguments) {
-        Device device = Devices.named("cuda");
-        ScanKernel kernel = ScanKernels.best(device);
         if (arguments[0].equals("scan")) {
+            GpuRun run = new GpuRun(30);
             for (long[] shape : new long[][] {{128, 64, 96, 6, 1}, {128, 32, 192, 12, 1}, {128, 16, 384, 24, 1},
                     {128, 8, 768, 48, 1}, {32, 64, 192, 6, 16}, {32, 32, 384, 12, 16}}) {
-                scan(kernel, device, shape);
+                run.scan(shape);
             }
         } else {
-            model(kernel, device, arguments[0], arguments.length > 1 ? Integer.parseInt(arguments[1]) : 128);
+            int batch = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 128;
+            new GpuRun(arguments.length > 2 ? Integer.parseInt(arguments[2]) : 20).model(arguments[0], batch);
         }
     }
 
-    private static void scan(ScanKernel kernel, Device device, long[] shape) {
+    private void scan(long[] shape) {
         try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
             ScanInputs random = ScanInputs.random(shape[0], shape[1], shape[1], shape[2], shape[3], shape[4]);
             Tensor[] tensors = random.tensors();
@@ -54,42 +72,50 @@ public final class GpuRun {
             ScanInputs inputs = ScanInputs.of(tensors);
             ScanKernel.Result kept = kernel.forward(inputs, true);
             Tensor grad = torch.randn_like(kept.merged());
-            double forward = median(() -> kernel.forward(inputs, false));
+            double inference = median(() -> kernel.forward(inputs, false));
+            double forward = median(() -> kernel.forward(inputs, true));
             double backward = median(() -> kernel.backward(inputs, kept.kept(), grad));
-            System.out.printf(Locale.ROOT, "scan B %d, %d x %d, D %d, R %d, N %d: forward %.3f ms, backward %.3f ms%n",
-                    shape[0], shape[1], shape[1], shape[2], shape[3], shape[4], forward, backward);
+            System.out.printf(Locale.ROOT,
+                    "scan B %d, %d x %d, D %d, R %d, N %d: forward %.3f ms, for training %.3f ms, backward %.3f ms%n",
+                    shape[0], shape[1], shape[1], shape[2], shape[3], shape[4], inference, forward, backward);
         }
     }
 
-    private static void model(ScanKernel kernel, Device device, String variant, int batch) {
+    private void model(String variant, int batch) {
         ModelConfig named = Variants.named(variant);
         ModelConfig config = named.sized(named.inChannels(), named.classes());
         try (var _ = new PointerScope(); Parameters parameters = new Parameters(Parameters.Source.random(1))) {
             AudioMamba model = new AudioMamba(config, parameters);
-            parameters.to(device);
-            Tensor images = torch.randn(new long[] {batch, config.inChannels(), 256, 256},
-                    new TensorOptions(ScalarType.Float).device(new org.bytedeco.pytorch.DeviceOptional(device)));
+            FlatParameters flat = new FlatParameters(parameters, device);
+            AdamW optimizer = new AdamW(Recipe.of("audioset-balanced", Map.of()).optimizer(), flat);
+            Tensor images = torch.randn(new long[] {batch, config.inChannels(), SIZE, SIZE},
+                    new TensorOptions(ScalarType.Float).device(new DeviceOptional(device)));
             double inference = median(() -> {
                 try (var _ = new NoGradGuard()) {
                     Autocast.bfloat16(() -> model.forward(images, new Pass(kernel, false)).clip());
                 }
             });
-            parameters.tensors().forEach((name, tensor) -> tensor.requires_grad_(!parameters.isBuffer(name)));
+            torch_cuda.getDeviceAllocator(DeviceType.CUDA).resetPeakStats(device.index());
             double training = median(() -> {
                 try (var _ = new GradientTape(); var _ = new PointerScope()) {
-                    Autocast.bfloat16(() -> model.forward(images, new Pass(kernel, true)).clip()).to(ScalarType.Float)
-                            .square().mean().backward();
+                    Autocast.bfloat16(() -> model.forward(images, new Pass(kernel, true)).clip())
+                            .to(ScalarType.Float).square().mean().backward();
                 }
+                optimizer.step(1e-4);
             });
-            System.out.printf(Locale.ROOT, "%s, batch %d: inference %.0f clips/s, forward and backward %.0f clips/s%n",
-                    variant, batch, 1000 * batch / inference, 1000 * batch / training);
+            long peak = torch_cuda.getDeviceAllocator(DeviceType.CUDA).getDeviceStats(device.index()).allocated_bytes()
+                    .peak();
+            System.out.printf(Locale.ROOT,
+                    "%s, batch %d: inference %.1f ms, %.0f clips/s; training step %.1f ms, %.0f clips/s, peak %.2f GB%n",
+                    variant, batch, inference, 1000 * batch / inference, training, 1000 * batch / training,
+                    peak / 1e9);
         }
     }
 
     /** Milliseconds. */
-    private static double median(Runnable body) {
-        double[] milliseconds = new double[RUNS];
-        for (int i = -5; i < RUNS; i++) {
+    private double median(Runnable body) {
+        double[] milliseconds = new double[runs];
+        for (int i = -Math.min(WARM_UP, runs); i < runs; i++) {
             try (var _ = new PointerScope()) {
                 torch.cuda_synchronize();
                 long start = System.nanoTime();
@@ -101,6 +127,6 @@ public final class GpuRun {
             }
         }
         Arrays.sort(milliseconds);
-        return milliseconds[RUNS / 2];
+        return milliseconds[runs / 2];
     }
 }

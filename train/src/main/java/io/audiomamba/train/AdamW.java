@@ -8,7 +8,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /** Adam with decoupled weight decay (Loshchilov and Hutter 2019) and clipping of the gradient's norm. */
-final class AdamW implements AutoCloseable {
+public final class AdamW implements AutoCloseable {
 
     private static final double EPSILON = 1e-8;
 
@@ -18,7 +18,8 @@ final class AdamW implements AutoCloseable {
     private final Tensor square;
     private long steps;
 
-    AdamW(Recipe.Optimizer recipe, FlatParameters parameters) {
+    /** For {@code parameters}, which must outlive this. */
+    public AdamW(Recipe.Optimizer recipe, FlatParameters parameters) {
         this.recipe = recipe;
         this.parameters = parameters;
         mean = Tensors.permanent(torch.zeros_like(parameters.values()));
@@ -40,7 +41,7 @@ final class AdamW implements AutoCloseable {
     }
 
     /** One step with the gradients that have gathered, which are then zeroed. */
-    void step(double learningRate) {
+    public void step(double learningRate) {
         steps++;
         try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
             Tensor values = parameters.values();

@@ -17,13 +17,14 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * clipping of gradients and the moving average are a few operations for the whole model instead of a few for each of
  * its hundreds of tensors. The model's own tensors become views. Those that decay come first.
  */
-final class FlatParameters implements AutoCloseable {
+public final class FlatParameters implements AutoCloseable {
 
     private final Tensor values;
     private final Tensor gradients;
     private final long decayed;
 
-    FlatParameters(Parameters parameters, Device device) {
+    /** Moves {@code parameters} to {@code device} and makes them views of one tensor there. */
+    public FlatParameters(Parameters parameters, Device device) {
         parameters.to(device);
         List<Tensor> decaying = new ArrayList<>();
         List<Tensor> others = new ArrayList<>();
