@@ -2,10 +2,12 @@ package io.audiomamba.golden;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.audiomamba.Gpu;
 import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Devices;
 import java.net.URISyntaxException;
 import java.nio.file.Path;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import org.junit.jupiter.api.DynamicTest;
@@ -27,14 +29,18 @@ class GoldenTest {
     @TestFactory
     Stream<DynamicTest> cases() throws URISyntaxException {
         GoldenSuite suite = new GoldenSuite(folder());
-        Device device = Devices.cpu();
         assertThat(suite.cases()).isNotEmpty();
-        return ScanKernels.names(device).stream().flatMap(kernel -> suite.cases().stream()
-                .map(file -> DynamicTest.dynamicTest(file + ", " + kernel, () -> {
-                    GoldenSuite.Outcome outcome = suite.run(file, ScanKernels.named(kernel, device), device);
-                    assertThat(outcome.failure()).isNull();
-                    assertThat(outcome.comparisons()).isNotEmpty().allMatch(Comparison::passes);
-                })));
+        Stream<DynamicTest> onCpu = ScanKernels.names(Devices.cpu()).stream()
+                .flatMap(kernel -> cases(suite, kernel, Devices::cpu));
+        return Stream.concat(onCpu, cases(suite, "cuda", Gpu::orSkip));
+    }
+
+    private static Stream<DynamicTest> cases(GoldenSuite suite, String kernel, Supplier<Device> device) {
+        return suite.cases().stream().map(file -> DynamicTest.dynamicTest(file + ", " + kernel, () -> {
+            GoldenSuite.Outcome outcome = suite.run(file, ScanKernels.named(kernel, device.get()), device.get());
+            assertThat(outcome.failure()).isNull();
+            assertThat(outcome.comparisons()).isNotEmpty().allMatch(Comparison::passes);
+        }));
     }
 
     /** The tests above demand the fast kernel: without it they would pass by testing less. */

@@ -3,6 +3,7 @@ package io.audiomamba.scan;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.audiomamba.Errors;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.GradientTape;
@@ -47,21 +48,6 @@ class ScanKernelTest {
         return inputs.map(tensor -> tensor.to(ScalarType.Double));
     }
 
-    /** Largest difference over largest value. */
-    private static double error(Tensor actual, Tensor expected) {
-        double[] a = Tensors.toDoubles(actual);
-        double[] e = Tensors.toDoubles(expected);
-        assertThat(Tensors.shape(actual)).isEqualTo(Tensors.shape(expected));
-        double difference = 0;
-        double largest = 1e-30;
-        for (int i = 0; i < a.length; i++) {
-            assertThat(a[i]).isFinite();
-            difference = Math.max(difference, Math.abs(a[i] - e[i]));
-            largest = Math.max(largest, Math.abs(e[i]));
-        }
-        return difference / largest;
-    }
-
     @ParameterizedTest
     @CsvSource({"1,1,1,1,1,1", "1,1,7,3,1,1", "2,7,1,5,2,4", "2,5,11,17,2,1", "1,13,3,47,3,2", "3,4,4,33,3,16",
             "1,9,8,100,7,3", "2,17,1,96,6,1", "1,2,31,193,13,5"})
@@ -69,11 +55,11 @@ class ScanKernelTest {
         ScanInputs inputs = ScanInputs.random(batch, height, width, channels, rank, state);
         Tensor gradient = torch.randn(batch, height, width, channels);
         ScanKernel.Result result = vector.forward(inputs, true);
-        assertThat(error(result.merged(), oracle.forward(inDouble(inputs), false).merged())).isLessThan(2e-6);
+        assertThat(Errors.relative(result.merged(), oracle.forward(inDouble(inputs), false).merged())).isLessThan(2e-6);
         Tensor[] actual = vector.backward(inputs, result.kept(), gradient).tensors();
         Tensor[] expected = oracle.backward(inDouble(inputs), null, gradient.to(ScalarType.Double)).tensors();
         for (int i = 0; i < actual.length; i++) {
-            assertThat(error(actual[i], expected[i])).as(OPERANDS[i]).isLessThan(1e-5);
+            assertThat(Errors.relative(actual[i], expected[i])).as(OPERANDS[i]).isLessThan(1e-5);
         }
     }
 
@@ -90,7 +76,7 @@ class ScanKernelTest {
                 quotients[i] = (loss(inputs, operand, values, i, step, gradient)
                         - loss(inputs, operand, values, i, -step, gradient)) / (2 * step);
             }
-            assertThat(error(gradients[operand], Tensors.of(quotients, Tensors.shape(gradients[operand]))))
+            assertThat(Errors.relative(gradients[operand], Tensors.of(quotients, Tensors.shape(gradients[operand]))))
                     .as(OPERANDS[operand]).isLessThan(1e-7);
         }
     }
@@ -140,7 +126,7 @@ class ScanKernelTest {
         ScanKernel.Result result = vector.forward(half, true);
         assertThat(result.merged().scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
         Tensor exact = oracle.forward(inDouble(half), false).merged();
-        assertThat(error(result.merged(), exact)).isLessThan(0x1p-8);
+        assertThat(Errors.relative(result.merged(), exact)).isLessThan(0x1p-8);
         for (Tensor gradient : vector.backward(half, result.kept(), half.tokens()).tensors()) {
             assertThat(gradient.scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
         }
@@ -163,7 +149,8 @@ class ScanKernelTest {
         ScanInputs inputs = ScanInputs.random(1, 5, 5, 16, 1, 2);
         inputs.dtBias().select(0, 0).fill_(new org.bytedeco.pytorch.Scalar(60.0));
         inputs.dtBias().select(0, 1).fill_(new org.bytedeco.pytorch.Scalar(-60.0));
-        assertThat(error(vector.forward(inputs, false).merged(), oracle.forward(inDouble(inputs), false).merged()))
+        assertThat(Errors.relative(vector.forward(inputs, false).merged(),
+                oracle.forward(inDouble(inputs), false).merged()))
                 .isLessThan(2e-6);
     }
 

@@ -1,0 +1,124 @@
+package io.audiomamba.fused;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.audiomamba.Errors;
+import io.audiomamba.Gpu;
+import io.audiomamba.torch.Autocast;
+import io.audiomamba.torch.GradientTape;
+import java.util.List;
+import java.util.function.Function;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The fused operations against LibTorch's own in double precision, results and gradients. */
+class FusedTest {
+
+    private static final long SEED = 20261101;
+    private static final double FLOAT32 = 2e-6;
+    private static final double BFLOAT16 = 2e-2;
+
+    private Device gpu;
+    private PointerScope scope;
+    private GradientTape tape;
+
+    @BeforeEach
+    void begin() {
+        gpu = Gpu.orSkip();
+        scope = new PointerScope();
+        tape = new GradientTape();
+        torch.manual_seed(SEED);
+    }
+
+    @AfterEach
+    void end() {
+        if (scope != null) {
+            tape.close();
+            scope.close();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1", "3,7", "5,16", "1000,48", "4099,96", "777,192", "130,384", "33,768", "9,1000", "5,1024",
+            "70001,96"})
+    void layerNormEqualsLibTorchs(int rows, int channels) {
+        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
+            compare(List.of(torch.randn(rows, channels).mul(new Scalar(3.0)).add(new Scalar(0.5)),
+                    torch.randn(channels),
+                    torch.randn(channels)), type,
+                    in -> FusedLayerNorm.apply(in[0], in[1], in[2], 1e-5), FusedTest::layerNorm);
+        }
+    }
+
+    private static Tensor layerNorm(Tensor[] in) {
+        return torch.layer_norm(in[0], new long[] {in[0].size(-1)}, new TensorOptional(in[1]),
+                new TensorOptional(in[2]), 1e-5, false);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1,1,1", "2,3,5,7", "1,9,8,96", "2,1,17,33", "3,16,16,48", "1,33,20,192", "2,8,8,768"})
+    void depthwiseSiluEqualsLibTorchs(int batch, int height, int width, int channels) {
+        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
+            List<Tensor> operands = List.of(torch.randn(batch, height, width, channels),
+                    torch.randn(channels, 1, 3, 3).mul(new Scalar(0.5)), torch.randn(channels));
+            compare(operands, type, in -> DepthwiseSilu.apply(in[0], in[1], in[2]),
+                    in -> silu(in[0], in[1], new TensorOptional(in[2])));
+            compare(operands.subList(0, 2), type, in -> DepthwiseSilu.apply(in[0], in[1], null),
+                    in -> silu(in[0], in[1], new TensorOptional()));
+        }
+    }
+
+    private static Tensor silu(Tensor x, Tensor weight, TensorOptional bias) {
+        return torch.silu(torch.conv2d(x.permute(0, 3, 1, 2), weight, bias, new long[] {1, 1}, new long[] {1, 1},
+                new long[] {1, 1}, x.size(3))).permute(0, 2, 3, 1);
+    }
+
+    /** The gated forms convolve the first half of wider tokens. */
+    @Test
+    void depthwiseSiluReadsAPartOfTheChannels() {
+        compare(List.of(torch.randn(2, 6, 11, 80), torch.randn(40, 1, 3, 3)), ScalarType.Float,
+                in -> DepthwiseSilu.apply(in[0].narrow(-1, 0, 40), in[1], null),
+                in -> silu(in[0].narrow(-1, 0, 40), in[1], new TensorOptional()));
+    }
+
+    @Test
+    void mixedPrecisionGivesBfloat16() {
+        Tensor x = torch.randn(4, 96).to(gpu, ScalarType.Float);
+        Tensor ones = torch.ones(96).to(gpu, ScalarType.Float);
+        Tensor y = Autocast.bfloat16(() -> FusedLayerNorm.apply(x, ones, ones, 1e-5));
+        assertThat(y.scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
+    }
+
+    /** The first operand in {@code type}, all others float32; the reference sees the same rounded numbers. */
+    private void compare(List<Tensor> operands, ScalarType type, Function<Tensor[], Tensor> fused,
+            Function<Tensor[], Tensor> reference) {
+        Tensor[] actual = new Tensor[operands.size()];
+        Tensor[] expected = new Tensor[operands.size()];
+        for (int i = 0; i < actual.length; i++) {
+            Tensor rounded = operands.get(i).to(i == 0 ? type : ScalarType.Float);
+            actual[i] = rounded.to(gpu, rounded.scalar_type().intern()).detach().requires_grad_(true);
+            expected[i] = rounded.to(ScalarType.Double).detach().requires_grad_(true);
+        }
+        double tolerance = type == ScalarType.Float ? FLOAT32 : BFLOAT16;
+        Tensor y = fused.apply(actual);
+        Tensor right = reference.apply(expected);
+        Tensor gradient = torch.randn_like(right).to(type);
+        assertThat(Errors.relative(y, right)).as("result in " + type).isLessThan(tolerance);
+        y.backward(gradient.to(gpu, type), null, false, null);
+        right.backward(gradient.to(ScalarType.Double), null, false, null);
+        for (int i = 0; i < actual.length; i++) {
+            assertThat(Errors.relative(actual[i].grad(), expected[i].grad())).as("gradient " + i + " in " + type)
+                    .isLessThan(2 * tolerance);
+        }
+    }
+}
