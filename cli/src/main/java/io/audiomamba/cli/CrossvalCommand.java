@@ -55,7 +55,8 @@ final class CrossvalCommand implements Callable<Integer> {
         int parts = Integer.parseInt(part.substring(part.indexOf('/') + 1));
         threads.apply();
         Recipe chosen = recipe.get();
-        CrossValidation validation = new CrossValidation(Dataset.read(data), output);
+        CrossValidation validation = new CrossValidation(DatasetReader.read(data, spec.commandLine().getErr()),
+                output);
         validation.run(chosen, seeds, index - 1, parts, device.get(), this::progress);
         if (parts == 1) {
             print(validation.summary());

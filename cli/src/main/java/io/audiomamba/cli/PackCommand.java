@@ -20,7 +20,7 @@ final class PackCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Parameters(paramLabel = "DATA", description = "A dataset: ESC-50's layout, a folder per class, or a CSV manifest.")
+    @Parameters(paramLabel = "DATA", description = "A dataset: ESC-50's layout, AudioSet's, a folder per class, or a CSV manifest.")
     private Path data;
 
     @Option(names = {"-o", "--output"}, paramLabel = "DIR", required = true, description = "Where to.")
@@ -31,7 +31,7 @@ final class PackCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        Dataset dataset = Dataset.read(data);
+        Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
         Map<String, String> failures = PackedDataset.write(dataset, output, rate,
                 (done, all) -> spec.commandLine().getErr().printf("%d of %d clips%n", done, all));
         failures.forEach((clip, reason) -> spec.commandLine().getErr().println("audiomamba: " + reason));

@@ -53,9 +53,9 @@ final class TrainCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         threads.apply();
-        Dataset dataset = Dataset.read(data);
-        Dataset training = fold == null ? dataset : dataset.where(clip -> clip.fold() != fold);
-        Dataset validation = fold == null ? null : dataset.where(clip -> clip.fold() == fold);
+        Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
+        Dataset training = fold == null ? dataset : dataset.withoutFold(fold);
+        Dataset validation = fold == null ? null : dataset.fold(fold);
         CrossValidation.Summary calibration = crossval == null
                 ? null
                 : new CrossValidation(dataset, crossval).summary();

@@ -176,6 +176,11 @@ public final class AudioStream implements AutoCloseable {
         }
     }
 
+    /** Samples a second of the sound as it is stored. */
+    public int storedRate() {
+        return codec.sample_rate();
+    }
+
     /** Seconds delivered so far. */
     public double seconds() {
         return (double) delivered / sampleRate;

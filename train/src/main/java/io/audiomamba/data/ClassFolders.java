@@ -1,14 +1,11 @@
 package io.audiomamba.data;
 
 import io.audiomamba.error.ConfigurationException;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 
-/** A folder for each class, named after it, with sounds inside. There are no folds. */
+/** A folder for each class, named after it, with sounds in it or below. There are no folds. */
 final class ClassFolders {
 
     private ClassFolders() {}
@@ -16,30 +13,21 @@ final class ClassFolders {
     static Dataset read(Path root) {
         List<String> labels = new ArrayList<>();
         List<Clip> clips = new ArrayList<>();
-        for (Path folder : visible(root, Files::isDirectory)) {
+        for (Path folder : FileTree.folders(root)) {
             int label = labels.size();
             labels.add(folder.getFileName().toString());
-            for (Path file : visible(folder, Files::isRegularFile)) {
-                clips.add(new Clip(root.relativize(file).toString(), file, List.of(label), 0));
+            List<Path> files = FileTree.files(folder);
+            if (files.isEmpty()) {
+                throw new ConfigurationException(
+                        folder + ": there is no clip of this class; put sounds in or take the folder away.");
             }
+            files.forEach(file -> clips.add(new Clip(FileTree.name(root, file), file, List.of(label), 0)));
         }
         if (clips.isEmpty()) {
             throw new ConfigurationException(root + ": is no dataset: neither packed, nor of ESC-50's layout"
-                    + " (meta/esc50.csv), nor a folder with a folder of sounds for each class.");
+                    + " (meta/esc50.csv) or AudioSet's (a file of segments), nor a folder with a folder of sounds for"
+                    + " each class.");
         }
-        return new Dataset(root.getFileName().toString(), labels, clips, Dataset.Sounds.DECODED);
-    }
-
-    private interface Kind {
-        boolean is(Path path, java.nio.file.LinkOption... options);
-    }
-
-    private static List<Path> visible(Path folder, Kind kind) {
-        try (Stream<Path> entries = Files.list(folder)) {
-            return entries.filter(path -> kind.is(path) && !path.getFileName().toString().startsWith(".")).sorted()
-                    .toList();
-        } catch (IOException e) {
-            throw new ConfigurationException(folder + ": cannot be listed (" + e.getMessage() + ").", e);
-        }
+        return new Dataset(Dataset.titleOf(root), labels, clips, List.of(), Dataset.Sounds.DECODED);
     }
 }

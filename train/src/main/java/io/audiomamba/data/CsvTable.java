@@ -8,30 +8,46 @@ import java.util.Map;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.MappingIterator;
 import tools.jackson.dataformat.csv.CsvMapper;
+import tools.jackson.dataformat.csv.CsvReadFeature;
 import tools.jackson.dataformat.csv.CsvSchema;
 
-/** A CSV file whose first line names its columns. */
+/** A CSV file. Spaces around a field do not count. */
 final class CsvTable {
 
-    private static final CsvMapper CSV = new CsvMapper();
+    private static final CsvMapper CSV = CsvMapper.builder().enable(CsvReadFeature.TRIM_SPACES)
+            .enable(CsvReadFeature.SKIP_EMPTY_LINES).build();
 
     private CsvTable() {}
 
     /**
-     * The rows, by column.
+     * The rows, by column, of a file whose first line names its columns.
      *
      * @throws ConfigurationException if it cannot be read or lacks a column
      */
     static List<Map<String, String>> read(Path file, String... columns) {
-        CsvSchema schema = CsvSchema.emptySchema().withHeader();
+        return read(file, CsvSchema.emptySchema().withHeader(), columns);
+    }
+
+    /**
+     * The rows, by column, of a file that has these columns but does not name them; lines that begin with # are left
+     * out.
+     *
+     * @throws ConfigurationException if it cannot be read or lacks a column
+     */
+    static List<Map<String, String>> readWithoutHeader(Path file, String... columns) {
+        CsvSchema.Builder schema = CsvSchema.builder().setAllowComments(true);
+        Arrays.stream(columns).forEach(schema::addColumn);
+        return read(file, schema.build(), columns);
+    }
+
+    private static List<Map<String, String>> read(Path file, CsvSchema schema, String... columns) {
         try (MappingIterator<Map<String, String>> rows = CSV.readerForMapOf(String.class).with(schema)
                 .readValues(file.toFile())) {
             List<Map<String, String>> all = rows.readAll();
             for (Map<String, String> row : all) {
                 Arrays.stream(columns).filter(column -> row.get(column) == null).findFirst().ifPresent(column -> {
-                    throw new ConfigurationException(
-                            file + ": a row has no '" + column + "'; the columns must be named "
-                                    + String.join(", ", columns) + ".");
+                    throw new ConfigurationException(file + ": the row " + String.join(",", row.values()) + " has no '"
+                            + column + "'; the columns must be " + String.join(", ", columns) + ".");
                 });
             }
             return all;

@@ -36,8 +36,7 @@ final class Esc50 {
             clips.add(new Clip(name, root.resolve("audio").resolve(name),
                     List.of(targets.indexOf(number(root, row, "target"))), number(root, row, "fold")));
         }
-        return new Dataset(root.getFileName().toString(), List.copyOf(categories.values()), clips,
-                Dataset.Sounds.DECODED);
+        return Dataset.ofFiles(Dataset.titleOf(root), List.copyOf(categories.values()), clips);
     }
 
     private static int number(Path root, Map<String, String> row, String column) {

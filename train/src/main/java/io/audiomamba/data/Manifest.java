@@ -27,7 +27,7 @@ final class Manifest {
             clips.add(new Clip(row.get("file"), file,
                     labels(manifest, row).stream().map(labels::indexOf).toList(), fold(manifest, row)));
         }
-        return new Dataset(manifest.getFileName().toString(), labels, clips, Dataset.Sounds.DECODED);
+        return Dataset.ofFiles(Dataset.titleOf(manifest), labels, clips);
     }
 
     private static List<String> labels(Path manifest, Map<String, String> row) {

@@ -1,7 +1,5 @@
 package io.audiomamba.data;
 
-import io.audiomamba.audio.AudioReader;
-import io.audiomamba.audio.Waveform;
 import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.RawTensor;
 import io.audiomamba.checkpoint.Safetensors;
@@ -30,7 +28,7 @@ import tools.jackson.databind.ObjectMapper;
  * A dataset that was decoded once: int16 samples at one rate in safetensors shards, memory-mapped when read, and
  * {@code index.json} with the rest. In a shard each tensor is a clip, under the clip's name.
  */
-public final class PackedDataset {
+public final class PackedDataset implements Dataset.Sounds {
 
     private static final int CLIPS_PER_SHARD = 256;
     private static final float SCALE = 32767;
@@ -43,30 +41,58 @@ public final class PackedDataset {
 
     record Entry(String name, String shard, List<Integer> labels, int fold) {}
 
-    private PackedDataset() {}
+    private final Path folder;
+    private final int rate;
+    private final Map<Path, TensorFile> shards = new ConcurrentHashMap<>();
+
+    private PackedDataset(Path folder, int rate) {
+        this.folder = folder;
+        this.rate = rate;
+    }
 
     static boolean isAt(Path folder) {
         return Files.isRegularFile(folder.resolve(INDEX));
     }
 
     static Dataset read(Path folder) {
-        Index index;
-        try {
-            index = JSON.readValue(folder.resolve(INDEX).toFile(), Index.class);
-        } catch (JacksonException e) {
-            throw new ConfigurationException(folder.resolve(INDEX) + ": is damaged: " + e.getOriginalMessage() + ".",
-                    e);
-        }
+        Index index = readIndex(folder);
         List<Clip> clips = index.clips().stream().map(
                 entry -> new Clip(entry.name(), folder.resolve(entry.shard()), entry.labels(), entry.fold())).toList();
-        Map<Path, TensorFile> shards = new ConcurrentHashMap<>();
-        return new Dataset(index.title(), index.labels(), clips,
-                (clip, sampleRate) -> samples(shards.computeIfAbsent(clip.file(), Safetensors::open), clip,
-                        index.sampleRate(), sampleRate));
+        return new Dataset(index.title(), index.labels(), clips, List.of(),
+                new PackedDataset(folder, index.sampleRate()));
     }
 
-    private static float[] samples(TensorFile shard, Clip clip, int storedRate, int sampleRate) {
-        RawTensor tensor = shard.tensors().get(clip.name());
+    private static Index readIndex(Path folder) {
+        Path file = folder.resolve(INDEX);
+        try {
+            Index index = JSON.readValue(file.toFile(), Index.class);
+            boolean sound = index.title() != null && index.sampleRate() > 0 && index.labels() != null
+                    && index.clips() != null
+                    && index.clips().stream().allMatch(clip -> clip.name() != null && clip.shard() != null
+                            && clip.labels() != null && !clip.labels().isEmpty() && clip.labels().stream()
+                                    .allMatch(label -> label >= 0 && label < index.labels().size()));
+            if (!sound) {
+                throw new ConfigurationException(
+                        file + ": is damaged: it is not an index that 'audiomamba pack' writes.");
+            }
+            return index;
+        } catch (JacksonException e) {
+            throw new ConfigurationException(file + ": is damaged: " + e.getOriginalMessage() + ".", e);
+        }
+    }
+
+    @Override
+    public int storedRate(Clip clip) {
+        return rate;
+    }
+
+    @Override
+    public float[] read(Clip clip, int sampleRate) {
+        if (sampleRate != rate) {
+            throw new ConfigurationException(folder + ": is packed at " + rate + " Hz, but the model hears "
+                    + sampleRate + " Hz; pack the data again with --rate " + sampleRate + ".");
+        }
+        RawTensor tensor = shards.computeIfAbsent(clip.file(), Safetensors::open).tensors().get(clip.name());
         if (tensor == null || tensor.type() != DType.I16) {
             throw new AudioException(clip.file() + ": does not hold the clip " + clip.name() + "; pack it again.");
         }
@@ -75,19 +101,26 @@ public final class PackedDataset {
         for (int i = 0; i < samples.length; i++) {
             samples[i] = stored[i] / SCALE;
         }
-        return AudioReader.resample(new Waveform(samples, storedRate), sampleRate).samples();
+        return samples;
     }
 
     /**
-     * Packs {@code dataset} into {@code folder}. A shard that is there already is kept, so that an interrupted call can
-     * be repeated; the index is written last.
+     * Packs {@code dataset} into {@code folder}. Clips that are in a shard already are kept, so that an interrupted call
+     * can be repeated; the index is written last.
      *
      * @param progress told the number of clips done and of all
      * @return clips that could not be decoded, which are left out, and why
-     * @throws AudioMambaException if nothing can be written
+     * @throws AudioMambaException if nothing can be written, or the folder holds something else
      */
     public static Map<String, String> write(Dataset dataset, Path folder, int sampleRate,
             BiConsumer<Integer, Integer> progress) {
+        if (isAt(folder)) {
+            Index index = readIndex(folder);
+            if (index.sampleRate() != sampleRate || !index.title().equals(dataset.title())) {
+                throw new ConfigurationException(folder + ": holds " + index.title() + " at " + index.sampleRate()
+                        + " Hz; pack " + dataset.title() + " at " + sampleRate + " Hz into another folder.");
+            }
+        }
         List<Entry> entries = new ArrayList<>();
         Map<String, String> failures = new LinkedHashMap<>();
         try {
@@ -96,10 +129,15 @@ public final class PackedDataset {
             for (int from = 0; from < clips; from += CLIPS_PER_SHARD) {
                 List<Clip> part = dataset.clips().subList(from, Math.min(clips, from + CLIPS_PER_SHARD));
                 String shard = "shard-%05d.safetensors".formatted(from / CLIPS_PER_SHARD);
-                for (Clip clip : writeShard(dataset, part, folder.resolve(shard), sampleRate, failures)) {
-                    entries.add(new Entry(clip.name(), shard, clip.labels(), clip.fold()));
-                }
+                Map<String, String> failed = writeShard(dataset.sounds(), part, folder.resolve(shard), sampleRate);
+                part.stream().filter(clip -> !failed.containsKey(clip.name())).forEach(
+                        clip -> entries.add(new Entry(clip.name(), shard, clip.labels(), clip.fold())));
+                failures.putAll(failed);
                 progress.accept(from + part.size(), clips);
+            }
+            if (entries.isEmpty()) {
+                throw new ConfigurationException(dataset.title() + ": none of its clips can be decoded, such as "
+                        + failures.values().iterator().next());
             }
             Index index = new Index(dataset.title(), sampleRate, dataset.labels(), entries);
             Path temporary = folder.resolve(INDEX + ".part");
@@ -108,43 +146,55 @@ public final class PackedDataset {
             Files.move(temporary, folder.resolve(INDEX), StandardCopyOption.REPLACE_EXISTING,
                     StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            throw new ConfigurationException(folder + ": cannot be written (" + e.getMessage() + ").", e);
+            throw new ConfigurationException(folder + ": cannot be written (" + e.getClass().getSimpleName() + ": "
+                    + e.getMessage() + ").", e);
         }
         return failures;
     }
 
-    /** @return the clips that the shard holds */
-    private static List<Clip> writeShard(Dataset dataset, List<Clip> clips, Path shard, int sampleRate,
-            Map<String, String> failures) {
+    /** Makes the shard hold {@code clips}; returns those that cannot be decoded, and why. */
+    private static Map<String, String> writeShard(Dataset.Sounds sounds, List<Clip> clips, Path shard,
+            int sampleRate) {
         Map<String, String> metadata = Map.of(RATE, Integer.toString(sampleRate));
-        if (Files.exists(shard)) {
-            try (TensorFile written = Safetensors.open(shard)) {
-                List<Clip> held = clips.stream().filter(clip -> written.tensors().containsKey(clip.name())).toList();
-                if (written.metadata().equals(metadata) && held.size() == written.tensors().size()
-                        && !held.isEmpty()) {
-                    return held;
-                }
-            }
-        }
-        RawTensor[] decoded = new RawTensor[clips.size()];
+        Map<String, RawTensor> held = held(shard, metadata);
+        RawTensor[] tensors = new RawTensor[clips.size()];
         String[] reasons = new String[clips.size()];
-        IntStream.range(0, clips.size()).parallel().forEach(i -> {
+        IntStream.range(0, tensors.length).parallel().forEach(i -> {
             try {
-                decoded[i] = encode(dataset.sounds().read(clips.get(i), sampleRate));
+                RawTensor packed = held.get(clips.get(i).name());
+                tensors[i] = packed == null ? encode(sounds.read(clips.get(i), sampleRate)) : packed;
             } catch (AudioException e) {
                 reasons[i] = e.getMessage();
             }
         });
-        Map<String, RawTensor> tensors = new LinkedHashMap<>();
-        for (int i = 0; i < decoded.length; i++) {
-            if (decoded[i] == null) {
-                failures.put(clips.get(i).name(), reasons[i]);
+        Map<String, RawTensor> wanted = new LinkedHashMap<>();
+        Map<String, String> failed = new LinkedHashMap<>();
+        for (int i = 0; i < tensors.length; i++) {
+            if (tensors[i] == null) {
+                failed.put(clips.get(i).name(), reasons[i]);
             } else {
-                tensors.put(clips.get(i).name(), decoded[i]);
+                wanted.put(clips.get(i).name(), tensors[i]);
             }
         }
-        Safetensors.write(shard, tensors, metadata);
-        return clips.stream().filter(clip -> tensors.containsKey(clip.name())).toList();
+        if (!wanted.keySet().equals(held.keySet())) {
+            Safetensors.write(shard, wanted, metadata);
+        }
+        return failed;
+    }
+
+    /** Copies of what an earlier call wrote; the file is closed again, so that it can be replaced. */
+    private static Map<String, RawTensor> held(Path shard, Map<String, String> metadata) {
+        Map<String, RawTensor> held = new LinkedHashMap<>();
+        if (Files.exists(shard)) {
+            try (TensorFile file = Safetensors.open(shard)) {
+                if (file.metadata().equals(metadata)) {
+                    file.tensors().forEach((name, tensor) -> held.put(name, new RawTensor(tensor.type(),
+                            tensor.shape(),
+                            MemorySegment.ofArray(tensor.data().toArray(ValueLayout.JAVA_BYTE)))));
+                }
+            }
+        }
+        return held;
     }
 
     private static RawTensor encode(float[] samples) {

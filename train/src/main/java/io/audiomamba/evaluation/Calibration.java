@@ -1,21 +1,25 @@
 package io.audiomamba.evaluation;
 
-/**
- * How far probabilities can be believed, for clips with one label (Guo et al. 2017, "On Calibration of Modern Neural
- * Networks").
- */
+import io.audiomamba.checkpoint.Description.Activation;
+
+/** How far probabilities can be believed (Guo et al. 2017, "On Calibration of Modern Neural Networks"). */
 public final class Calibration {
 
     private static final int BINS = 15;
+    private static final double LOWEST = 0.05;
+    private static final double HIGHEST = 20;
 
     private Calibration() {}
 
-    /** The temperature, in [0.05, 20], that makes held-out {@code predictions} most likely. */
+    /**
+     * The temperature, in [{@value #LOWEST}, {@value #HIGHEST}], that makes held-out {@code predictions} of clips with
+     * one label most likely.
+     */
     public static double temperature(Predictions predictions) {
         // The negative log-likelihood is convex in 1 / T and so has one minimum over log T: golden-section search.
         double ratio = (Math.sqrt(5) - 1) / 2;
-        double low = Math.log(0.05);
-        double high = Math.log(20);
+        double low = Math.log(LOWEST);
+        double high = Math.log(HIGHEST);
         while (high - low > 1e-6) {
             double left = high - ratio * (high - low);
             double right = low + ratio * (high - low);
@@ -31,35 +35,48 @@ public final class Calibration {
 
     /** The mean of -log p over the right labels. */
     public static double negativeLogLikelihood(Predictions predictions, double temperature) {
-        float[][] probabilities = predictions.softmax(temperature);
+        float[][] logProbabilities = predictions.logProbabilities(Activation.SOFTMAX, temperature);
         double sum = 0;
-        for (int i = 0; i < probabilities.length; i++) {
-            for (int c = 0; c < probabilities[i].length; c++) {
-                if (predictions.targets()[i][c]) {
-                    sum -= Math.log(Math.max(1e-12, probabilities[i][c]));
-                }
+        for (int i = 0; i < logProbabilities.length; i++) {
+            for (int c = 0; c < logProbabilities[i].length; c++) {
+                sum -= predictions.targets()[i][c] ? logProbabilities[i][c] : 0;
             }
         }
-        return sum / probabilities.length;
+        return sum / logProbabilities.length;
+    }
+
+    /** {@link #error(float[][], boolean[][], Activation)} of clips with one label. */
+    public static double error(Predictions predictions, double temperature) {
+        return error(predictions.logProbabilities(Activation.SOFTMAX, temperature), predictions.targets(),
+                Activation.SOFTMAX);
     }
 
     /**
-     * The expected calibration error: over {@value #BINS} bins of the highest probability, the mean distance between
-     * that probability and the share of right answers, weighted by clips. In [0, 1].
+     * The expected calibration error, in [0, 1]: decisions are sorted into {@value #BINS} bins of equal width by their
+     * probability; in each bin the mean probability should be the share of decisions that are right. The mean distance of
+     * the two, weighted by decisions. For {@code SOFTMAX} a clip is one decision, for its most probable class; for
+     * {@code SIGMOID} each class of each clip is one.
+     *
+     * @param logProbabilities (clips, classes)
+     * @param targets          (clips, classes), whether the class is heard
      */
-    public static double error(Predictions predictions, double temperature) {
-        float[][] probabilities = predictions.softmax(temperature);
+    public static double error(float[][] logProbabilities, boolean[][] targets, Activation activation) {
         double[] distance = new double[BINS];
-        for (int i = 0; i < probabilities.length; i++) {
-            int answer = Metrics.highest(probabilities[i]);
-            double confidence = probabilities[i][answer];
-            int bin = Math.min(BINS - 1, (int) (confidence * BINS));
-            distance[bin] += confidence - (predictions.targets()[i][answer] ? 1 : 0);
+        long decisions = 0;
+        for (int i = 0; i < logProbabilities.length; i++) {
+            int first = activation == Activation.SOFTMAX ? Metrics.highest(logProbabilities[i]) : 0;
+            int last = activation == Activation.SOFTMAX ? first : logProbabilities[i].length - 1;
+            for (int c = first; c <= last; c++) {
+                double probability = Math.exp(logProbabilities[i][c]);
+                int bin = Math.min(BINS - 1, (int) (probability * BINS));
+                distance[bin] += probability - (targets[i][c] ? 1 : 0);
+                decisions++;
+            }
         }
         double sum = 0;
         for (double bin : distance) {
             sum += Math.abs(bin);
         }
-        return sum / probabilities.length;
+        return sum / decisions;
     }
 }

@@ -2,18 +2,27 @@ package io.audiomamba.evaluation;
 
 import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
+import io.audiomamba.error.AudioException;
+import io.audiomamba.error.CheckpointException;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.Pass;
 import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Tensors;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.BiConsumer;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Runs a model over datasets, batch by batch. */
 public final class Evaluator {
@@ -25,6 +34,15 @@ public final class Evaluator {
     private final Device device;
     private final Pass pass;
 
+    /**
+     * What became of the clips of a dataset. The targets are of the dataset's classes, the logits of the model's.
+     *
+     * @param plain    of the clips as they are
+     * @param shifted  the means of the logits of cyclic shifts of each clip
+     * @param failures clips that could not be decoded, and why: they are in neither
+     */
+    public record Outcome(Predictions plain, Predictions shifted, Map<String, String> failures) {}
+
     /** For a model whose weights are on {@code device}. */
     public Evaluator(AudioMamba model, FrontEnd frontEnd, Device device) {
         this.model = model;
@@ -33,59 +51,113 @@ public final class Evaluator {
         this.pass = new Pass(ScanKernels.best(device), false);
     }
 
+    /** {@link #predict(Dataset, int, BiConsumer)} without a word on the way. */
+    public Outcome predict(Dataset dataset, int shifts) {
+        return predict(dataset, shifts, (_, _) -> {});
+    }
+
     /**
      * Hears the first window of every clip.
      *
-     * @param shifts the means of the logits of so many cyclic shifts, evenly over the window, are taken; 1 for none
+     * @param shifts   how many cyclic shifts of the window, evenly over it, {@link Outcome#shifted} averages; 1 for none
+     * @param progress told the number of clips done and of all
+     * @throws AudioException      if no clip can be decoded
+     * @throws CheckpointException if the model's scores are not finite
      */
-    public Predictions predict(Dataset dataset, int shifts) {
-        float[][] logits = new float[dataset.clips().size()][];
-        for (int from = 0; from < logits.length; from += BATCH) {
-            List<Clip> clips = dataset.clips().subList(from, Math.min(logits.length, from + BATCH));
-            float[][] batch = predict(windows(dataset, clips), shifts);
-            System.arraycopy(batch, 0, logits, from, batch.length);
+    public Outcome predict(Dataset dataset, int shifts, BiConsumer<Integer, Integer> progress) {
+        int all = dataset.clips().size();
+        List<Clip> heard = new ArrayList<>();
+        List<float[]> plain = new ArrayList<>();
+        List<float[]> shifted = new ArrayList<>();
+        Map<String, String> failures = new LinkedHashMap<>();
+        for (int from = 0; from < all; from += BATCH) {
+            List<Clip> clips = dataset.clips().subList(from, Math.min(all, from + BATCH));
+            float[][] windows = windows(dataset, clips, failures);
+            List<Clip> decoded = clips.stream().filter(clip -> !failures.containsKey(clip.name())).toList();
+            if (!decoded.isEmpty()) {
+                heard.addAll(decoded);
+                predict(windows, shifts, plain, shifted);
+            }
+            progress.accept(from + clips.size(), all);
         }
-        return Predictions.of(dataset, logits);
+        if (heard.isEmpty()) {
+            throw new AudioException(dataset.title() + ": none of the " + all + " clips can be decoded, such as "
+                    + failures.values().iterator().next());
+        }
+        int classes = dataset.labels().size();
+        return new Outcome(Predictions.of(heard, classes, plain.toArray(float[][]::new)),
+                Predictions.of(heard, classes, shifted.toArray(float[][]::new)), failures);
     }
 
-    private float[][] windows(Dataset dataset, List<Clip> clips) {
-        return IntStream.range(0, clips.size()).parallel().mapToObj(i -> {
-            float[] samples = dataset.sounds().read(clips.get(i), frontEnd.sampleRate());
-            return frontEnd.fit(Arrays.copyOf(samples, Math.min(samples.length, frontEnd.windowSamples())));
+    private float[][] windows(Dataset dataset, List<Clip> clips, Map<String, String> failures) {
+        String[] reasons = new String[clips.size()];
+        float[][] windows = IntStream.range(0, clips.size()).parallel().mapToObj(i -> {
+            try {
+                float[] samples = dataset.sounds().read(clips.get(i), frontEnd.sampleRate());
+                return frontEnd.fit(Arrays.copyOf(samples, Math.min(samples.length, frontEnd.windowSamples())));
+            } catch (AudioException e) {
+                reasons[i] = e.getMessage();
+                return null;
+            }
         }).toArray(float[][]::new);
+        for (int i = 0; i < reasons.length; i++) {
+            if (reasons[i] != null) {
+                failures.put(clips.get(i).name(), reasons[i]);
+            }
+        }
+        return Arrays.stream(windows).filter(window -> window != null).toArray(float[][]::new);
     }
 
-    private float[][] predict(float[][] windows, int shifts) {
-        int length = windows[0].length;
-        float[] joined = new float[windows.length * length];
-        for (int i = 0; i < windows.length; i++) {
-            System.arraycopy(windows[i], 0, joined, i * length, length);
-        }
+    /** Adds a row for each window to {@code plain} and {@code shifted}. */
+    private void predict(float[][] windows, int shifts, List<float[]> plain, List<float[]> shifted) {
+        float[][] first = null;
+        float[][] sums = null;
         try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
-            Tensor waveforms = Tensors.of(joined, windows.length, length).to(device,
-                    org.bytedeco.pytorch.global.torch.ScalarType.Float);
-            float[] sums = null;
+            List<Tensor> waveforms = Arrays.stream(windows)
+                    .map(window -> Tensors.of(window, 1, window.length).to(device, ScalarType.Float)).toList();
             for (int shift = 0; shift < shifts; shift++) {
-                long samples = (long) shift * length / shifts;
-                try (var _ = new PointerScope()) {
-                    Tensor shifted = shift == 0 ? waveforms : waveforms.roll(new long[] {samples}, 1);
-                    float[] logits = Tensors.toFloats(model.forward(frontEnd.apply(shifted), pass).clip());
-                    sums = sums == null ? logits : sum(sums, logits);
+                float[][] logits = logits(waveforms, (double) shift / shifts);
+                first = first == null ? logits : first;
+                sums = sums == null ? logits : sum(sums, logits);
+            }
+        }
+        plain.addAll(List.of(first));
+        for (float[] row : sums) {
+            float[] mean = row.clone();
+            for (int c = 0; c < mean.length; c++) {
+                mean[c] /= shifts;
+            }
+            shifted.add(mean);
+        }
+    }
+
+    /** (batch, classes) of the waveforms, each rolled by {@code shift} of its length. */
+    private float[][] logits(List<Tensor> waveforms, double shift) {
+        try (var _ = new PointerScope()) {
+            // One by one: not every front end brings all sounds to one length, but all images are of one size.
+            Tensor[] images = waveforms.stream()
+                    .map(waveform -> frontEnd
+                            .apply(waveform.roll(new long[] {Math.round(shift * waveform.size(1))}, 1)))
+                    .toArray(Tensor[]::new);
+            float[] flat = Tensors.toFloats(model.forward(torch.cat(new TensorVector(images), 0), pass).clip());
+            for (float logit : flat) {
+                if (!Float.isFinite(logit)) {
+                    throw new CheckpointException(
+                            "The model's scores are not finite numbers: its weights are damaged.");
                 }
             }
-            int classes = sums.length / windows.length;
-            float[][] means = new float[windows.length][classes];
-            for (int i = 0; i < sums.length; i++) {
-                means[i / classes][i % classes] = sums[i] / shifts;
-            }
-            return means;
+            int classes = flat.length / images.length;
+            return IntStream.range(0, images.length)
+                    .mapToObj(i -> Arrays.copyOfRange(flat, i * classes, (i + 1) * classes)).toArray(float[][]::new);
         }
     }
 
-    private static float[] sum(float[] a, float[] b) {
-        float[] sum = new float[a.length];
-        for (int i = 0; i < sum.length; i++) {
-            sum[i] = a[i] + b[i];
+    private static float[][] sum(float[][] a, float[][] b) {
+        float[][] sum = new float[a.length][a[0].length];
+        for (int i = 0; i < a.length; i++) {
+            for (int c = 0; c < a[i].length; c++) {
+                sum[i][c] = a[i][c] + b[i][c];
+            }
         }
         return sum;
     }

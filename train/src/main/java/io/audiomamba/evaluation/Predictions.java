@@ -1,5 +1,7 @@
 package io.audiomamba.evaluation;
 
+import io.audiomamba.checkpoint.Description.Activation;
+import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
 import java.util.List;
 
@@ -14,18 +16,24 @@ public record Predictions(List<String> clips, float[][] logits, boolean[][] targ
 
     /** Right answers for {@code dataset}, beside {@code logits}. */
     public static Predictions of(Dataset dataset, float[][] logits) {
-        boolean[][] targets = new boolean[logits.length][dataset.labels().size()];
+        return of(dataset.clips(), dataset.labels().size(), logits);
+    }
+
+    /** Right answers for {@code clips} of a dataset of so many {@code classes}, beside {@code logits}. */
+    static Predictions of(List<Clip> clips, int classes, float[][] logits) {
+        boolean[][] targets = new boolean[logits.length][classes];
         for (int i = 0; i < targets.length; i++) {
-            for (int label : dataset.clips().get(i).labels()) {
+            for (int label : clips.get(i).labels()) {
                 targets[i][label] = true;
             }
         }
-        return new Predictions(dataset.clips().stream().map(clip -> clip.name()).toList(), logits, targets);
+        return new Predictions(clips.stream().map(Clip::name).toList(), logits, targets);
     }
 
-    /** The measures; logits order clips and classes as probabilities do, of clips with one label each class by class. */
+    /** The measures, of clips with one label by probabilities that sum to one. */
     public Metrics metrics() {
-        return Metrics.of(isSingleLabel() ? softmax(1) : logits, targets);
+        Activation activation = isSingleLabel() ? Activation.SOFTMAX : Activation.SIGMOID;
+        return Metrics.of(logProbabilities(activation, 1), targets);
     }
 
     /** Whether every clip has exactly one label. */
@@ -42,21 +50,43 @@ public record Predictions(List<String> clips, float[][] logits, boolean[][] targ
         return true;
     }
 
-    /** Probabilities that sum to one, of logits divided by {@code temperature}. */
-    public float[][] softmax(double temperature) {
-        float[][] probabilities = new float[logits.length][];
+    /**
+     * Logarithms of the probabilities, (clips, classes): unlike the probabilities themselves they do not all become one
+     * where the model is very sure.
+     *
+     * @param temperature the logits are divided by it
+     */
+    public float[][] logProbabilities(Activation activation, double temperature) {
+        float[][] result = new float[logits.length][];
         for (int i = 0; i < logits.length; i++) {
-            float[] row = logits[i];
-            double largest = row[Metrics.highest(row)];
-            double sum = 0;
-            for (float logit : row) {
-                sum += Math.exp((logit - largest) / temperature);
-            }
-            probabilities[i] = new float[row.length];
-            for (int c = 0; c < row.length; c++) {
-                probabilities[i][c] = (float) (Math.exp((row[c] - largest) / temperature) / sum);
-            }
+            result[i] = switch (activation) {
+                case SIGMOID -> logSigmoid(logits[i], temperature);
+                case SOFTMAX -> logSoftmax(logits[i], temperature);
+            };
         }
-        return probabilities;
+        return result;
+    }
+
+    private static float[] logSigmoid(float[] row, double temperature) {
+        float[] result = new float[row.length];
+        for (int c = 0; c < row.length; c++) {
+            double x = row[c] / temperature;
+            result[c] = (float) (Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x))));
+        }
+        return result;
+    }
+
+    private static float[] logSoftmax(float[] row, double temperature) {
+        int highest = Metrics.highest(row);
+        double others = 0;
+        for (int c = 0; c < row.length; c++) {
+            others += c == highest ? 0 : Math.exp(((double) row[c] - row[highest]) / temperature);
+        }
+        double logSum = Math.log1p(others);
+        float[] result = new float[row.length];
+        for (int c = 0; c < row.length; c++) {
+            result[c] = (float) (((double) row[c] - row[highest]) / temperature - logSum);
+        }
+        return result;
     }
 }

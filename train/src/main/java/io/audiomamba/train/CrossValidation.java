@@ -1,9 +1,9 @@
 package io.audiomamba.train;
 
-import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.evaluation.Calibration;
+import io.audiomamba.evaluation.Evaluator;
 import io.audiomamba.evaluation.Predictions;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -102,12 +103,13 @@ public final class CrossValidation {
     }
 
     private Run run(Recipe recipe, int fold, Device device, BiConsumer<String, Trainer.Epoch> progress) {
-        Dataset held = dataset.where(clip -> clip.fold() == fold);
-        try (Trainer trainer = new Trainer(recipe, dataset.where(clip -> clip.fold() != fold), device)) {
+        Dataset held = dataset.fold(fold);
+        try (Trainer trainer = new Trainer(recipe, dataset.withoutFold(fold), device)) {
             while (trainer.finishedEpochs() < recipe.train().epochs()) {
                 progress.accept("fold " + fold + " seed " + recipe.train().seed(), trainer.epoch());
             }
-            return new Run(fold, recipe.train().seed(), trainer.predict(held, 1), trainer.predict(held, SHIFTS));
+            Evaluator.Outcome outcome = trainer.predict(held, SHIFTS);
+            return new Run(fold, recipe.train().seed(), outcome.plain(), outcome.shifted());
         }
     }
 
@@ -128,12 +130,22 @@ public final class CrossValidation {
         List<Run> runs = new ArrayList<>();
         try (var files = Files.newDirectoryStream(folder, "fold*-seed*.json")) {
             for (Path file : files) {
-                runs.add(JSON.readValue(file.toFile(), Run.class));
+                runs.add(read(file));
             }
-        } catch (IOException | JacksonException e) {
+        } catch (IOException e) {
             throw new ConfigurationException(folder + ": cannot be read (" + e.getMessage() + ").", e);
         }
         return runs;
+    }
+
+    private static Run read(Path file) {
+        try {
+            return JSON.readValue(file.toFile(), Run.class);
+        } catch (JacksonException e) {
+            throw new ConfigurationException(
+                    file + ": is damaged; delete it, and the run will be made again (" + e.getOriginalMessage() + ").",
+                    e);
+        }
     }
 
     /**
@@ -189,16 +201,17 @@ public final class CrossValidation {
 
     /** The mean of the logits that several models gave for each clip, whatever their order. */
     private Predictions mean(List<Predictions> models) {
-        List<String> names = dataset.clips().stream().map(Clip::name).toList();
-        float[][] logits = new float[names.size()][dataset.labels().size()];
+        Map<String, float[]> sums = new HashMap<>();
         for (Predictions model : models) {
-            for (int i = 0; i < names.size(); i++) {
-                float[] row = model.logits()[model.clips().indexOf(names.get(i))];
-                for (int c = 0; c < row.length; c++) {
-                    logits[i][c] += row[c] / models.size();
+            for (int i = 0; i < model.logits().length; i++) {
+                float[] sum = sums.computeIfAbsent(model.clips().get(i), _ -> new float[dataset.labels().size()]);
+                for (int c = 0; c < sum.length; c++) {
+                    sum[c] += model.logits()[i][c] / models.size();
                 }
             }
         }
-        return Predictions.of(dataset, logits);
+        // Clips that could not be decoded are not there.
+        Dataset heard = dataset.where(clip -> sums.containsKey(clip.name()));
+        return Predictions.of(heard, heard.clips().stream().map(clip -> sums.get(clip.name())).toArray(float[][]::new));
     }
 }

@@ -6,7 +6,6 @@ import io.audiomamba.checkpoint.Description;
 import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.evaluation.Evaluator;
-import io.audiomamba.evaluation.Predictions;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
@@ -179,8 +178,8 @@ public final class Trainer implements AutoCloseable {
     }
 
     /** What the model, with averaged weights if the recipe averages, says of {@code clips}. */
-    public Predictions predict(Dataset clips, int shifts) {
-        Predictions[] result = new Predictions[1];
+    public Evaluator.Outcome predict(Dataset clips, int shifts) {
+        Evaluator.Outcome[] result = new Evaluator.Outcome[1];
         withAverage(() -> result[0] = new Evaluator(model, frontEnd, device).predict(clips, shifts));
         return result[0];
     }

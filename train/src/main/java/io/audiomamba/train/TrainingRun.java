@@ -71,7 +71,7 @@ public final class TrainingRun {
                 boolean last = epoch.number() == recipe.train().epochs();
                 boolean evaluated = validation != null
                         && (last || epoch.number() % recipe.train().evaluateEvery() == 0);
-                Metrics metrics = evaluated ? trainer.predict(validation, 1).metrics() : null;
+                Metrics metrics = evaluated ? trainer.predict(validation, 1).plain().metrics() : null;
                 log(epoch, metrics);
                 if (metrics != null && measure(metrics) > best) {
                     best = measure(metrics);

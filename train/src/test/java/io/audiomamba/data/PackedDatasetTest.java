@@ -1,0 +1,162 @@
+package io.audiomamba.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import io.audiomamba.checkpoint.DType;
+import io.audiomamba.checkpoint.Safetensors;
+import io.audiomamba.checkpoint.TensorFile;
+import io.audiomamba.error.ConfigurationException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class PackedDatasetTest {
+
+    private static final int RATE = 16_000;
+    private static final List<String> LABELS = List.of("low", "high");
+
+    @TempDir
+    private Path folder;
+
+    private final AtomicInteger decoded = new AtomicInteger();
+
+    /** Counts how often a clip is decoded. */
+    private Dataset counting(Dataset dataset) {
+        return new Dataset(dataset.title(), dataset.labels(), dataset.clips(), List.of(), new Dataset.Sounds() {
+            @Override
+            public float[] read(Clip clip, int sampleRate) {
+                decoded.incrementAndGet();
+                return dataset.sounds().read(clip, sampleRate);
+            }
+
+            @Override
+            public int storedRate(Clip clip) {
+                return dataset.sounds().storedRate(clip);
+            }
+        });
+    }
+
+    private Map<String, String> pack(Dataset dataset) {
+        return PackedDataset.write(dataset, folder, RATE, (_, _) -> {});
+    }
+
+    @Test
+    void roundTrip() {
+        Dataset dataset = Tones.dataset(LABELS, 3, 50);
+        List<Integer> progress = new ArrayList<>();
+        assertThat(PackedDataset.write(dataset, folder, RATE, (done, all) -> {
+            assertThat(all).isEqualTo(300);
+            progress.add(done);
+        })).isEmpty();
+        assertThat(progress).containsExactly(256, 300);
+        Dataset packed = Dataset.read(folder);
+        assertThat(packed.title()).isEqualTo("tones");
+        assertThat(packed.labels()).isEqualTo(LABELS);
+        assertThat(packed.clips()).hasSize(300);
+        for (int i = 0; i < 300; i++) {
+            Clip clip = packed.clips().get(i);
+            Clip original = dataset.clips().get(i);
+            assertThat(clip.name()).isEqualTo(original.name());
+            assertThat(clip.labels()).isEqualTo(original.labels());
+            assertThat(clip.fold()).isEqualTo(original.fold());
+            assertThat(packed.sounds().storedRate(clip)).isEqualTo(RATE);
+            assertThat(packed.sounds().read(clip, RATE)).containsExactly(dataset.sounds().read(original, RATE),
+                    within(0.5f / 32767 + 1e-7f));
+        }
+    }
+
+    /** What Python's safetensors library reads. */
+    @Test
+    void shardsAreSafetensorsOfInt16() {
+        pack(Tones.dataset(LABELS, 2, 1));
+        try (TensorFile shard = Safetensors.open(folder.resolve("shard-00000.safetensors"))) {
+            assertThat(shard.metadata()).containsExactly(Map.entry("sample_rate", "16000"));
+            assertThat(shard.tensors()).containsOnlyKeys("low-1-0", "high-1-0", "low-2-0", "high-2-0");
+            assertThat(shard.tensors().get("low-1-0").type()).isEqualTo(DType.I16);
+            assertThat(shard.tensors().get("low-1-0").shape()).containsExactly(3200L);
+        }
+    }
+
+    @Test
+    void anInterruptedPackGoesOn() throws IOException {
+        Dataset dataset = counting(Tones.dataset(LABELS, 3, 50));
+        assertThatThrownBy(() -> PackedDataset.write(dataset, folder, RATE, (done, _) -> {
+            throw new IllegalStateException("interrupted after " + done);
+        })).hasMessage("interrupted after 256");
+        assertThat(folder.resolve("index.json")).doesNotExist();
+        assertThat(decoded).hasValue(256);
+        pack(dataset);
+        assertThat(decoded).hasValue(300);
+        assertThat(Dataset.read(folder).clips()).hasSize(300);
+        byte[] shard = Files.readAllBytes(folder.resolve("shard-00001.safetensors"));
+        pack(dataset);
+        assertThat(decoded).hasValue(300);
+        assertThat(folder.resolve("shard-00001.safetensors")).hasBinaryContent(shard);
+    }
+
+    @Test
+    void whatCannotBeDecodedIsNamedEachTimeAndTriedAgain() {
+        Dataset good = Tones.dataset(LABELS, 1, 2);
+        List<Clip> clips = new ArrayList<>(good.clips());
+        clips.add(2, new Clip(Tones.BROKEN, Path.of("broken.wav"), List.of(0), 1));
+        Dataset dataset = counting(new Dataset("tones", LABELS, clips, List.of(), good.sounds()));
+        Map<String, String> failures = Map.of(Tones.BROKEN, "broken: is damaged after 0.10 s.");
+        assertThat(pack(dataset)).isEqualTo(failures);
+        assertThat(Dataset.read(folder).clips()).extracting(Clip::name).hasSize(4).doesNotContain(Tones.BROKEN);
+        assertThat(decoded).hasValue(5);
+        assertThat(pack(dataset)).isEqualTo(failures);
+        assertThat(decoded).hasValue(6);
+    }
+
+    @Test
+    void nothingThatCanBeDecoded() {
+        Dataset dataset = new Dataset("tones", LABELS,
+                List.of(new Clip(Tones.BROKEN, Path.of("x"), List.of(0), 1)), List.of(),
+                Tones.dataset(LABELS, 1, 1).sounds());
+        assertThatThrownBy(() -> pack(dataset)).isInstanceOf(ConfigurationException.class)
+                .hasMessage("tones: none of its clips can be decoded, such as broken: is damaged after 0.10 s.");
+        assertThat(folder.resolve("index.json")).doesNotExist();
+    }
+
+    @Test
+    void anotherRateIsRefused() {
+        Dataset dataset = Tones.dataset(LABELS, 1, 1);
+        pack(dataset);
+        Dataset packed = Dataset.read(folder);
+        assertThatThrownBy(() -> packed.sounds().read(packed.clips().getFirst(), 32_000))
+                .isInstanceOf(ConfigurationException.class).hasMessage(folder
+                        + ": is packed at 16000 Hz, but the model hears 32000 Hz; pack the data again with --rate 32000.");
+        assertThatThrownBy(() -> PackedDataset.write(dataset, folder, 32_000, (_, _) -> {}))
+                .isInstanceOf(ConfigurationException.class).hasMessageContainingAll("holds tones at 16000 Hz",
+                        "at 32000 Hz into another folder");
+    }
+
+    @Test
+    void aDamagedIndex() throws IOException {
+        Path index = folder.resolve("index.json");
+        for (String content : List.of("", "{", "{}", "[]", """
+                {"title":"t","sampleRate":32000,"labels":["a"],"clips":[{"name":"x","shard":"s","labels":[1],"fold":0}]}
+                """)) {
+            Files.writeString(index, content);
+            assertThatThrownBy(() -> Dataset.read(folder)).isInstanceOf(ConfigurationException.class)
+                    .hasMessageStartingWith(index + ": is damaged");
+        }
+    }
+
+    @Test
+    void aShardThatIsGone() throws IOException {
+        pack(Tones.dataset(LABELS, 1, 1));
+        Files.delete(folder.resolve("shard-00000.safetensors"));
+        Dataset packed = Dataset.read(folder);
+        assertThatThrownBy(() -> packed.sounds().read(packed.clips().getFirst(), RATE))
+                .hasMessageContaining("shard-00000.safetensors: there is no such file");
+    }
+}

@@ -1,0 +1,80 @@
+package io.audiomamba.evaluation;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.audiomamba.checkpoint.Description.Activation;
+import java.util.Collections;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+class CalibrationTest {
+
+    private static final int CLIPS = 20_000;
+    private static final int CLASSES = 4;
+
+    /** Clips whose labels are drawn from the probabilities of their logits, which are then multiplied. */
+    private static Predictions predictions(Activation activation, double overconfidence) {
+        Random random = new Random(5);
+        float[][] logits = new float[CLIPS][CLASSES];
+        boolean[][] targets = new boolean[CLIPS][CLASSES];
+        for (int i = 0; i < CLIPS; i++) {
+            for (int c = 0; c < CLASSES; c++) {
+                logits[i][c] = (float) random.nextGaussian(0, 2);
+            }
+            float[] honest = new Predictions(null, new float[][] {logits[i]}, null).logProbabilities(activation, 1)[0];
+            double left = random.nextDouble();
+            for (int c = 0; c < CLASSES; c++) {
+                double p = Math.exp(honest[c]);
+                targets[i][c] = activation == Activation.SOFTMAX ? left >= 0 && left < p : random.nextDouble() < p;
+                left -= p;
+                logits[i][c] *= (float) overconfidence;
+            }
+        }
+        return new Predictions(Collections.nCopies(CLIPS, "clip"), logits, targets);
+    }
+
+    @Test
+    void anHonestModelIsCalibrated() {
+        assertThat(Calibration.error(predictions(Activation.SOFTMAX, 1), 1)).isLessThan(0.01);
+    }
+
+    @Test
+    void theTemperatureUndoesOverconfidence() {
+        Predictions overconfident = predictions(Activation.SOFTMAX, 3);
+        double temperature = Calibration.temperature(overconfident);
+        assertThat(temperature).isCloseTo(3, within(0.1));
+        assertThat(Calibration.error(overconfident, 1)).isGreaterThan(0.1);
+        assertThat(Calibration.error(overconfident, temperature)).isLessThan(0.01);
+    }
+
+    @Test
+    void everyDecisionOfASigmoidCounts() {
+        Predictions honest = predictions(Activation.SIGMOID, 1);
+        Predictions overconfident = predictions(Activation.SIGMOID, 3);
+        assertThat(Calibration.error(honest.logProbabilities(Activation.SIGMOID, 1), honest.targets(),
+                Activation.SIGMOID)).isLessThan(0.01);
+        assertThat(Calibration.error(overconfident.logProbabilities(Activation.SIGMOID, 1), overconfident.targets(),
+                Activation.SIGMOID)).isGreaterThan(0.08);
+    }
+
+    @Test
+    void aWrongAndCertainModelHasTheLargestError() {
+        Predictions wrong = new Predictions(Collections.nCopies(2, "clip"), new float[][] {{100, 0}, {100, 0}},
+                new boolean[][] {{false, true}, {false, true}});
+        assertThat(Calibration.error(wrong, 1)).isCloseTo(1, within(1e-12));
+        assertThat(Calibration.negativeLogLikelihood(wrong, 1)).isCloseTo(100, within(1e-9));
+        assertThat(Calibration.temperature(wrong)).isCloseTo(20, within(1e-3));
+    }
+
+    @Test
+    void certaintyDoesNotMakeTies() {
+        float[][] logits = {{50, 0, -50}, {60, 0, -60}};
+        Predictions certain = new Predictions(Collections.nCopies(2, "clip"), logits, null);
+        for (Activation activation : Activation.values()) {
+            float[][] rows = certain.logProbabilities(activation, 1);
+            assertThat(rows[1][0]).isGreaterThan(rows[0][0]);
+            assertThat(rows[1][2]).isLessThan(rows[0][2]);
+        }
+    }
+}
