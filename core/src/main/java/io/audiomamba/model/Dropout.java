@@ -14,14 +14,17 @@ final class Dropout {
         return pass.training() && rate > 0 ? torch.dropout(x, rate, true) : x;
     }
 
-    /** Drop path: zeroes the whole residual branch of a sample (Huang et al. 2016, stochastic depth). */
-    static Tensor path(Tensor branch, double rate, Pass pass) {
+    /**
+     * The sum of {@code x} and a residual branch. In training drop path (Huang et al. 2016, stochastic depth) zeroes the
+     * branch of a sample with probability {@code rate}, and scales the others up.
+     */
+    static Tensor residual(Tensor x, Tensor branch, double rate, Pass pass) {
         if (!pass.training() || rate == 0) {
-            return branch;
+            return x.add(branch);
         }
         double keep = 1 - rate;
         Tensor mask = torch.empty(new long[] {branch.size(0), 1, 1, 1}, branch.options(), null).bernoulli_(keep,
                 new org.bytedeco.pytorch.GeneratorOptional());
-        return branch.mul(mask.div_(new Scalar(keep)));
+        return torch.addcmul(x, branch, mask.div_(new Scalar(keep)));
     }
 }

@@ -26,10 +26,10 @@ final class VssBlock {
     /** (B, H, W, C) to (B, H, W, C). */
     Tensor forward(Tensor x, Pass pass) {
         Tensor mixed = Tensors.scoped(
-                () -> x.add(Dropout.path(op.forward(norm.forward(x, pass), pass.within("op")), dropPath, pass)));
+                () -> Dropout.residual(x, op.forward(norm.forward(x, pass), pass.within("op")), dropPath, pass));
         return mlp == null
                 ? mixed
                 : Tensors.scoped(
-                        () -> mixed.add(Dropout.path(mlp.forward(norm2.forward(mixed, pass), pass), dropPath, pass)));
+                        () -> Dropout.residual(mixed, mlp.forward(norm2.forward(mixed, pass), pass), dropPath, pass));
     }
 }
