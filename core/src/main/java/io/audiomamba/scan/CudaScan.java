@@ -6,8 +6,11 @@ import io.audiomamba.torch.CudaModule;
 import io.audiomamba.torch.CudaModule.Extent;
 import io.audiomamba.torch.CudaModule.Struct;
 import io.audiomamba.torch.Tensors;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -22,8 +25,11 @@ final class CudaScan implements ScanKernel {
     /** As in {@code selective_scan.cu}. */
     private static final int CHUNK = 64;
 
+    private static final int TILES = 4;
+    private static final int AXES = 2;
     private static final int WARP = 32;
-    private static final int MOST_THREADS = 128;
+    private static final int RANK_STEP = 16;
+    private static final double LOG2E = 1 / Math.log(2);
 
     @Override
     public String name() {
@@ -35,17 +41,26 @@ final class CudaScan implements ScanKernel {
         return device.is_cuda();
     }
 
-    /** The operands as the kernels take them, and how a launch is cut. */
-    private record Launch(ScanInputs in, CudaModule module, Struct operands, int threads, int blocks, int chunks) {
+    /**
+     * The operands as the kernels take them, and how a launch is cut.
+     *
+     * @param weight W_dt times log2(e), (4, D, R), in the type of the tokens
+     */
+    private record Launch(ScanInputs in, Tensor weight, CudaModule module, Struct operands, int threads, int blocks,
+            int chunks) {
 
         static Launch of(ScanInputs given) {
             ScalarType type = type(given.tokens().scalar_type().intern());
             ScanInputs in = new ScanInputs(given.tokens().to(type).contiguous(),
                     given.projections().to(type).contiguous(), parameter(given.dtWeight()), parameter(given.dtBias()),
                     parameter(given.aLogs()), parameter(given.skip()));
-            int threads = Math.min(MOST_THREADS, Math.ceilDiv(in.channels(), WARP) * WARP);
-            return new Launch(in, compiled(in, type),
-                    new Struct(List.of(in.tensors()), in.height(), in.width(), in.channels()), threads,
+            Tensor weight = in.dtWeight().mul(new Scalar(LOG2E)).to(type);
+            List<Tensor> operands = List.of(in.tokens(), in.projections(), padded(weight, type),
+                    in.dtBias().mul(new Scalar(LOG2E)), in.aLogs(), in.skip());
+            int warps = in.rank() + 2 * in.stateSize() > 70 ? 2 : 3;
+            int threads = WARP * Math.min(warps, Math.ceilDiv(in.channels(), WARP));
+            return new Launch(in, weight, compiled(in, type),
+                    new Struct(operands, in.height(), in.width(), in.channels()), threads,
                     Math.ceilDiv(in.channels(), threads), Math.ceilDiv(in.height() * in.width(), CHUNK));
         }
 
@@ -53,15 +68,15 @@ final class CudaScan implements ScanKernel {
             return tensor.to(ScalarType.Float).contiguous();
         }
 
-        /** Blocks over the chunks of {@code images}, or of images and directions. */
-        Extent over(int images) {
-            return new Extent(blocks, chunks, images, threads);
+        /** For tensor cores, which 16-bit types are multiplied by, the rank is a multiple of 16. */
+        private static Tensor padded(Tensor weight, ScalarType type) {
+            long missing = type == ScalarType.Float ? 0 : Math.floorMod(-weight.size(-1), RANK_STEP);
+            return torch.constant_pad_nd(weight, new long[] {0, missing}, new Scalar(0)).contiguous();
         }
 
-        /** The states that cross the chunks' borders; behind them, if {@code withSums}, the sums of step sizes. */
-        Tensor borders(boolean withSums) {
-            return uninitialised((long) in.batch() * DIRECTIONS * chunks * in.channels()
-                    * (in.stateSize() + (withSums ? 1 : 0)));
+        /** One float32 for each channel, direction, image and {@code perChunk} of a chunk. */
+        Tensor perChunk(long perChunk) {
+            return uninitialised(in.batch(), DIRECTIONS, chunks, perChunk, in.channels());
         }
 
         /** An uninitialised float32 tensor beside the operands. */
@@ -69,9 +84,59 @@ final class CudaScan implements ScanKernel {
             return torch.empty(shape, in.dtBias().options(), null);
         }
 
-        void carry(Tensor borders, Tensor sums, boolean adjoint) {
-            module.launch("carry", new Extent(blocks, in.stateSize(), in.batch() * DIRECTIONS, threads), operands,
-                    in.batch(), borders, sums, adjoint ? 1 : 0);
+        /** An uninitialised tensor beside the tokens, and of their type. */
+        Tensor likeTokens(long... shape) {
+            return torch.empty(shape, in.tokens().options(), null);
+        }
+
+        /** Where axis 0 leaves its part of {@code result}, in float32. */
+        Tensor partial(Tensor result) {
+            return result.scalar_type().intern() == ScalarType.Float
+                    ? result
+                    : uninitialised(Tensors.shape(result));
+        }
+
+        /** The pass over every chunk by itself. */
+        void local(String kernel, Object... arguments) {
+            launch(kernel, new Extent(blocks, AXES * chunks, in.batch(), threads), arguments);
+        }
+
+        /** The pass along the chunks. */
+        void carry(Tensor states, Tensor sums, boolean adjoint) {
+            launch("carry", new Extent(blocks, DIRECTIONS * in.stateSize(), in.batch(), threads), states, sums,
+                    adjoint ? 1 : 0);
+        }
+
+        /** The pass that writes results, axis by axis. */
+        void merged(String kernel, Object... arguments) {
+            for (int axis = 0; axis < AXES; axis++) {
+                launch(kernel, new Extent(blocks, chunks, in.batch(), threads),
+                        Stream.concat(Arrays.stream(arguments), Stream.of(axis)).toArray());
+            }
+        }
+
+        private void launch(String kernel, Extent extent, Object... arguments) {
+            module.launch(kernel, extent,
+                    Stream.concat(Stream.of(operands), Arrays.stream(arguments)).toArray());
+        }
+
+        /** Whether the states that enter each tile are kept for the backward pass, or else each chunk. */
+        boolean keepsTiles() {
+            return in.stateSize() <= 2;
+        }
+    }
+
+    /**
+     * What the backward pass finds again, in one tensor.
+     *
+     * @param sums   of step sizes, (B, 4, chunks, 1, D)
+     * @param states that enter each tile or chunk, (B, 4, chunks, states, D)
+     */
+    private record Kept(Tensor sums, Tensor states) {
+
+        static Kept of(Tensor both, Launch launch) {
+            long sums = launch.in().batch() * DIRECTIONS * (long) launch.chunks() * launch.in().channels();
+            return new Kept(both.narrow(0, 0, sums), both.narrow(0, sums, both.numel() - sums));
         }
     }
 
@@ -88,47 +153,43 @@ final class CudaScan implements ScanKernel {
     @Override
     public Result forward(ScanInputs inputs, boolean withBackward) {
         Launch launch = Launch.of(inputs);
-        int images = launch.in().batch();
-        Tensor borders = launch.borders(true);
-        launch.module().launch("forward_local", launch.over(images * DIRECTIONS), launch.operands(), images, borders);
-        launch.carry(borders, borders, false);
-        Tensor merged = launch.uninitialised(Tensors.shape(inputs.tokens()));
-        for (int axis = 0; axis < 2; axis++) {
-            launch.module().launch("forward_merged", launch.over(images), launch.operands(), borders, merged, axis,
-                    axis);
-        }
-        return new Result(merged.to(inputs.tokens().scalar_type()), withBackward ? borders : null);
+        long states = launch.in().stateSize();
+        boolean keepsTiles = withBackward && launch.keepsTiles();
+        Tensor kept = launch.perChunk(1 + states * (keepsTiles ? TILES : 1)).flatten();
+        Kept parts = Kept.of(kept, launch);
+        Tensor entering = keepsTiles ? launch.perChunk(states) : parts.states();
+        launch.local("forward_local", entering, parts.sums());
+        launch.carry(entering, parts.sums(), false);
+        Tensor merged = launch.likeTokens(Tensors.shape(inputs.tokens()));
+        launch.merged("forward_merged", entering, keepsTiles ? parts.states() : null, launch.partial(merged), merged);
+        return new Result(merged.to(inputs.tokens().scalar_type()), withBackward ? kept : null);
     }
 
     @Override
     public ScanInputs backward(ScanInputs inputs, Tensor kept, Tensor gradMerged) {
         Launch launch = Launch.of(inputs);
         ScanInputs in = launch.in();
-        long images = in.batch();
-        long length = (long) in.height() * in.width();
+        Kept parts = Kept.of(kept, launch);
+        long tokens = (long) in.batch() * in.height() * in.width();
         long states = in.stateSize();
         Tensor grad = gradMerged.to(in.tokens().scalar_type()).contiguous();
-        Tensor adjoints = launch.borders(false);
-        launch.module().launch("backward_local", launch.over(in.batch() * DIRECTIONS), launch.operands(), grad,
-                adjoints);
-        launch.carry(adjoints, kept, true);
-        Tensor tokens = launch.uninitialised(Tensors.shape(in.tokens()));
-        Tensor steps = torch.empty(new long[] {DIRECTIONS, images * length, in.channels()}, in.tokens().options(),
-                null);
-        Tensor matrices = launch.uninitialised(launch.blocks(), images * length, DIRECTIONS, 2 * states);
-        Tensor parameters = launch.uninitialised(images * launch.chunks(), DIRECTIONS, states + 2, in.channels());
-        Struct gradients = new Struct(List.of(tokens, steps, matrices, parameters));
-        for (int axis = 0; axis < 2; axis++) {
-            launch.module().launch("backward_merged", launch.over(in.batch()), launch.operands(), grad, kept, adjoints,
-                    gradients, axis, axis);
-        }
-        return assemble(inputs, launch, tokens, steps, matrices.sum(0), parameters.sum(0));
+        Tensor adjoints = launch.perChunk(states);
+        launch.local("backward_local", grad, adjoints);
+        launch.carry(adjoints, parts.sums(), true);
+        Tensor gradTokens = launch.likeTokens(Tensors.shape(in.tokens()));
+        Tensor steps = launch.likeTokens(DIRECTIONS, tokens, in.channels());
+        Tensor matrices = launch.uninitialised(launch.blocks(), tokens, DIRECTIONS, 2 * states);
+        Tensor parameters = launch.uninitialised((long) in.batch() * launch.chunks(), DIRECTIONS, states + 2,
+                in.channels());
+        launch.merged("backward_merged", grad, parts.states(), adjoints,
+                new Struct(List.of(launch.partial(gradTokens), gradTokens, steps, matrices, parameters)));
+        return assemble(inputs, launch, gradTokens, steps, matrices.sum(0), parameters.sum(0));
     }
 
     /**
      * The rest, which is matrix products: the step sizes' projection, and sums.
      *
-     * @param steps      (4, B L, D)
+     * @param steps      of W x + b times log2(e), (4, B L, D)
      * @param matrices   (B L, 4, 2 N)
      * @param parameters (4, N + 2, D)
      */
@@ -137,10 +198,10 @@ final class CudaScan implements ScanKernel {
         ScanInputs in = launch.in();
         long states = in.stateSize();
         Tensor lowRank = in.projections().narrow(-1, 0, in.rank()).flatten(0, 2).permute(1, 0, 2);
-        Tensor gradLowRank = torch.bmm(steps, in.dtWeight().to(steps.scalar_type())).permute(1, 0, 2);
+        Tensor gradLowRank = torch.bmm(steps, launch.weight()).permute(1, 0, 2);
         // Image by image: one product over all tokens would leave most of the GPU idle.
         Tensor gradWeight = steps.unflatten(1, in.batch(), -1).transpose(2, 3)
-                .matmul(lowRank.unflatten(1, in.batch(), -1)).to(ScalarType.Float).sum(1);
+                .matmul(lowRank.unflatten(1, in.batch(), -1)).to(ScalarType.Float).sum(1).mul(new Scalar(LOG2E));
         Tensor projections = torch.cat(new TensorVector(gradLowRank.to(ScalarType.Float), matrices), -1)
                 .view(Tensors.shape(in.projections()));
         Tensor gradA = parameters.narrow(1, 0, states).transpose(1, 2).flatten(0, 1);

@@ -1,22 +1,44 @@
 // The 2-D selective scan of VMamba on a GPU: io.audiomamba.scan.CudaScan launches these kernels.
 //
-// Compiled at run time with N (states), R (rank of the step size) and TYPE (0 float32, 1 bfloat16, 2 float16) defined.
-// A thread is one channel, so that neighbouring threads read neighbouring memory (channels last). The L = H W tokens are
-// cut along the rows, and again along the columns, into chunks; a block is one chunk of one image and up to 128
-// channels, and works through it in tiles of TILE tokens that it holds in registers. Reading a chunk backwards is the
-// same chunk with its tokens numbered from the end. What crosses a chunk's border is handled in three passes:
+// Compiled at run time, behind numbers.cuh, with N (states), R (rank of the step size) and TYPE (0 float32, 1 bfloat16,
+// 2 float16) defined.
+//
+// The L = H W tokens of an image are cut into chunks of CHUNK, once along the rows (axis 0) and once along the columns
+// (axis 1). A block is one chunk of one image and up to 32 WARPS channels; a thread is one channel, so that neighbouring
+// threads read neighbouring memory (channels last). It works through the chunk in tiles of TILE tokens that it holds in
+// registers. Directions k = axis and k + 2 = axis + 2 read the same chunk, the second from its last position to its
+// first: tables and tiles go by position. What crosses a chunk's border is handled in three passes:
 //
 //   local    every chunk by itself, from a state of zero: its last state, and the sum of its step sizes
 //   carry    along the chunks: the state that enters each; a chunk multiplies it by exp(A * sum of step sizes)
 //   merged   every chunk again, from the right state, writing results
 //
-// and alike backwards in time for the gradients. No pass needs atomics, so results are the same in every run.
+// and alike against time for the gradients. `merged` is launched for axis 0, which leaves the sum of its two directions
+// as float32, and then for axis 1, which adds its own and writes the result. Between the two directions of a block
+// the sum stays in shared memory. Kept for the backward pass are the sums of step sizes and the state that enters every
+// tile, or only every chunk if there are so many states that computing the others again is cheaper.
+//
+// Step sizes are in units of ln 2, dt = ln 2 * s: then s = log2(1 + 2^x) and exp(A dt) = 2^(A s). For this x, W_dt and
+// the bias are multiplied by log2(e) beforehand, and B_t by ln 2 when it is read.
+//
+// The last chunk may be incomplete. Its missing positions read what its last one reads, but get a step size, and
+// a gradient, of zero, which changes nothing; threads without a channel do the same with the last channel. Neither
+// stores anything. No pass needs atomics, so results are the same in every run.
 
 constexpr int TILE = 16;
 constexpr int CHUNK = 64;
 constexpr int TILES = CHUNK / TILE;
 constexpr int ROW = R + 2 * N;
-constexpr int WARPS = 4;
+constexpr int WARP = 32;
+constexpr int WARPS = ROW > 70 ? 2 : 3; // of a block at most: what 48 KB of shared memory allow
+constexpr bool KEEPS_TILES = N <= 2;    // of the states that enter
+constexpr int STATES_AT_ONCE = N <= 2 ? N : 1;
+constexpr int RANK = TYPE == 0 ? R : (R + 15) / 16 * 16; // as W_dt lies in memory
+constexpr float LN2 = 0.6931471805599453f;
+
+#if TYPE != 0 && __CUDA_ARCH__ >= 800
+#define TENSOR_CORES
+#endif
 
 typedef Type<TYPE>::of value;
 
@@ -24,431 +46,769 @@ struct Grid {
     int height, width, channels;
     __device__ int length() const { return height * width; }
     __device__ int chunks() const { return (length() + CHUNK - 1) / CHUNK; }
-    // The token at a position along the rows (k even) or along the columns (k odd).
-    __device__ int token(int position, int k) const {
-        return k & 1 ? position % height * width + position / height : position;
+    // The token at a position along the rows (axis 0) or along the columns (axis 1).
+    __device__ int token(int position, int axis) const {
+        return axis ? position % height * width + position / height : position;
     }
 };
 
 struct Operands {
     const value* tokens;      // (B, L, D)
     const value* projections; // (B, L, 4, R + 2 N)
-    const float* dtWeight;    // (4, D, R)
-    const float* dtBias;      // (4, D)
+    const value* dtWeight;    // (4, D, RANK), times log2(e), zero from R on
+    const float* dtBias;      // (4, D), times log2(e)
     const float* aLogs;       // (4, D, N)
     const float* skip;        // (4, D)
     Grid grid;
 };
 
-// One chunk of one image, read in direction k: 0 rows, 1 columns, 2 and 3 the same backwards.
-struct Chunk {
-    Grid grid;
-    int k, first, length;
+// What a thread works on.
+struct Work {
+    int axis, chunk, length, image, channel;
+    bool exists; // whether there is a channel for this thread
 
-    __device__ Chunk(const Grid& grid, int k, int index) : grid(grid), k(k), first(index * CHUNK) {
-        length = min(CHUNK, grid.length() - first);
+    __device__ Work(const Grid& grid, int axis, int chunk) : axis(axis), chunk(chunk), image(blockIdx.z) {
+        length = min(CHUNK, grid.length() - chunk * CHUNK);
+        channel = blockIdx.x * blockDim.x + threadIdx.x;
+        exists = channel < grid.channels;
+        channel = min(channel, grid.channels - 1);
     }
     __device__ int tiles() const { return (length + TILE - 1) / TILE; }
-    // The token that is read as number `time` of this chunk; -1 behind its end.
-    __device__ int token(int time) const {
-        return time < length ? grid.token(first + (k < 2 ? time : length - 1 - time), k) : -1;
+    // So many positions of a tile are this thread's to store.
+    __device__ int count(int tile) const { return exists ? min(TILE, length - tile * TILE) : 0; }
+    // Where this thread's channel of the image begins in (B, L, D).
+    __device__ long long start(const Grid& grid) const {
+        return (long long)image * grid.length() * grid.channels + channel;
+    }
+    // Index into (B, 4, chunks * parts, rows, D).
+    __device__ long long at(const Grid& grid, int k, int parts, int part, int rows, int row) const {
+        long long places = (long long)(4 * image + k) * grid.chunks() + chunk;
+        return ((places * parts + part) * rows + row) * grid.channels + channel;
     }
 };
 
-// What all threads of a block read: the tokens of a chunk in the order of reading, -1 behind its end; and the
-// projections of one tile of them, transposed, zero behind the chunk's end.
-struct Shared {
-    int order[CHUNK];
-    float4 rows[ROW][TILE / 4];
-
-    __device__ void begin(const Chunk& chunk) {
-        __syncthreads(); // nobody reads the last chunk any more
-        for (int i = threadIdx.x; i < CHUNK; i += blockDim.x) {
-            order[i] = chunk.token(i);
-        }
-        __syncthreads();
-    }
-
-    __device__ void read(const Operands& in, int image, int k, int tile) {
-        __syncthreads(); // nobody reads the last tile any more
-        const value* from = in.projections + ((long long)image * in.grid.length() * 4 + k) * ROW;
-        for (int i = threadIdx.x; i < TILE * ROW; i += blockDim.x) {
-            int time = i / ROW, row = i % ROW;
-            int token = order[tile * TILE + time];
-            ((float*)rows[row])[time] = token < 0 ? 0 : load(from + (long long)token * (4 * ROW) + row);
-        }
-        __syncthreads();
-    }
-
-    // Four times of a row at once.
-    __device__ float4 at(int row, int q) const { return rows[row][q]; }
-};
-
-// log(1 + z) for z in [0, 1]: z times a minimax polynomial for log(1 + z) / z.
-__device__ float log1pOfUnit(float z) {
-    float p = 5.253457796e-03f;
-    p = p * z - 2.958850739e-02f;
-    p = p * z + 7.836166801e-02f;
-    p = p * z - 1.367476970e-01f;
-    p = p * z + 1.911143108e-01f;
-    p = p * z - 2.484436989e-01f;
-    p = p * z + 3.331927134e-01f;
-    p = p * z - 4.999950152e-01f;
-    p = p * z + 9.999999705e-01f;
-    return p * z;
-}
-
-// What a thread knows of its channel in one direction.
-struct Channel {
-    const float* weight;
-    const float* aLogs;
-    float bias, skip;
-    bool exists;
-
-    __device__ Channel(const Operands& in, int k, int d) {
-        exists = d < in.grid.channels;
-        long long channel = (long long)k * in.grid.channels + (exists ? d : 0);
-        weight = in.dtWeight + channel * R;
-        aLogs = in.aLogs + channel * N;
-        bias = in.dtBias[channel];
-        skip = in.skip[channel];
-    }
-
-    __device__ float a(int n) const { return -__expf(aLogs[n]); }
-
-    // softplus(W x + b) for a tile; zero, which changes no state, behind the chunk's end.
-    __device__ void stepSizes(const Shared& shared, int tile, float dt[TILE]) const {
+template <typename F>
+__device__ void forEach(int count, F f) {
+    if (count == TILE) {
 #pragma unroll
         for (int i = 0; i < TILE; i++) {
-            dt[i] = bias;
+            f(i);
+        }
+    } else {
+#pragma unroll
+        for (int i = 0; i < TILE; i++) {
+            if (i < count) {
+                f(i);
+            }
+        }
+    }
+}
+
+// Makes zero what is behind the first `count`.
+__device__ void clip(int count, float x[TILE]) {
+    if (count < TILE) {
+#pragma unroll
+        for (int i = 0; i < TILE; i++) {
+            x[i] = i < count ? x[i] : 0;
+        }
+    }
+}
+
+// A channel in another token; `first` is its place in token 0. One instruction, for the factors have 32 bits.
+template <typename T>
+__device__ T* inToken(T* first, unsigned token, unsigned channels) {
+    return (T*)((const char*)first + (unsigned long long)token * (channels * (unsigned)sizeof(T)));
+}
+
+// The tokens of a chunk by position.
+struct alignas(16) Places {
+    unsigned tokens[CHUNK];
+
+    __device__ void fill(const Grid& grid, const Work& work) {
+        for (int i = threadIdx.x; i < CHUNK; i += blockDim.x) {
+            tokens[i] = grid.token(work.chunk * CHUNK + min(i, work.length - 1), work.axis);
+        }
+    }
+
+    // One channel of a tile; `first` is its place in the image's token 0.
+    template <typename T>
+    __device__ void gather(const T* first, const Grid& grid, int tile, float x[TILE]) const {
+#pragma unroll
+        for (int i = 0; i < TILE; i += 4) {
+            uint4 four = *(const uint4*)(tokens + tile * TILE + i);
+            x[i] = load(inToken(first, four.x, grid.channels));
+            x[i + 1] = load(inToken(first, four.y, grid.channels));
+            x[i + 2] = load(inToken(first, four.z, grid.channels));
+            x[i + 3] = load(inToken(first, four.w, grid.channels));
+        }
+    }
+};
+
+// Scratch memory of each warp: step sizes on their way to their threads, then sums on their way to other warps.
+constexpr int SCRATCH = TILE * WARP;
+struct alignas(16) Scratch {
+    float of[WARPS][SCRATCH];
+};
+
+// The projections of a chunk in one direction, by position.
+struct alignas(16) Rows {
+#ifdef TENSOR_CORES
+    value steps[CHUNK][RANK + 8]; // 8 more, so that the rows of a tile begin in different banks
+#else
+    float steps[R][CHUNK];
+#endif
+    float b[N][CHUNK]; // times ln 2
+    float c[N][CHUNK];
+
+    __device__ void clear() {
+#ifdef TENSOR_CORES
+        for (int i = threadIdx.x; i < CHUNK * (RANK - R); i += blockDim.x) {
+            fromFloat(0, steps[i / (RANK - R)][R + i % (RANK - R)]);
+        }
+#endif
+    }
+
+    __device__ void fill(const Operands& in, const Work& work, const Places& places, int k) {
+        constexpr int AT_ONCE = ROW % 8 == 0 ? 8 : ROW % 4 == 0 ? 4 : ROW % 2 == 0 ? 2 : 1;
+        constexpr int PARTS = ROW / AT_ONCE;
+        const value* from = in.projections + ((long long)work.image * in.grid.length() * 4 + k) * ROW;
+        for (int i = threadIdx.x; i < CHUNK * PARTS; i += blockDim.x) {
+            int position = i / PARTS, first = i % PARTS * AT_ONCE;
+            auto part = *(const Vector<value, AT_ONCE>*)(from + (long long)places.tokens[position] * (4 * ROW) + first);
+#pragma unroll
+            for (int j = 0; j < AT_ONCE; j++) {
+                put(position, first + j, part.values[j]);
+            }
+        }
+    }
+
+    __device__ void put(int position, int row, value x) {
+        if (row >= R + N) {
+            c[row - R - N][position] = toFloat(x);
+        } else if (row >= R) {
+            b[row - R][position] = LN2 * toFloat(x);
+        } else {
+#ifdef TENSOR_CORES
+            steps[position][row] = x;
+#else
+            steps[row][position] = toFloat(x);
+#endif
+        }
+    }
+};
+
+// A tile of a row in registers.
+__device__ void unpack(const float* row, int tile, float x[TILE]) {
+#pragma unroll
+    for (int i = 0; i < TILE; i += 4) {
+        float4 four = *(const float4*)(row + tile * TILE + i);
+        x[i] = four.x;
+        x[i + 1] = four.y;
+        x[i + 2] = four.z;
+        x[i + 3] = four.w;
+    }
+}
+
+// log2(1 + 2^x). The logarithm of 1 + z for z in [0, 1] is z times a minimax polynomial, of the degree that TYPE is
+// worth; arithmetic, for the unit for exponentials and logarithms is the busier one.
+__device__ float softplus2(float x) {
+    float z = exp2Fast(-fabsf(x));
+#if TYPE == 0
+    float p = 5.253457796e-03f * LOG2E;
+    p = p * z - 2.958850739e-02f * LOG2E;
+    p = p * z + 7.836166801e-02f * LOG2E;
+    p = p * z - 1.367476970e-01f * LOG2E;
+    p = p * z + 1.911143108e-01f * LOG2E;
+    p = p * z - 2.484436989e-01f * LOG2E;
+    p = p * z + 3.331927134e-01f * LOG2E;
+    p = p * z - 4.999950152e-01f * LOG2E;
+    p = p * z + 9.999999705e-01f * LOG2E;
+#else
+    float p = 0.05965084299f;
+    p = p * z - 0.2271180337f;
+    p = p * z + 0.4418979399f;
+    p = p * z - 0.7169872349f;
+    p = p * z + 1.442613202f;
+#endif
+    return p * z + fmaxf(x, 0);
+}
+
+// The derivative of softplus at the place where softplus2 is s: 1 - 2^-s, as a series where that would cancel.
+__device__ float logisticOf(float s) {
+    float far = 1 - exp2Fast(-s);
+#if TYPE == 0
+    float dt = LN2 * s;
+    return dt < 0.05f ? dt * (1 - dt * (0.5f - dt * (1.f / 6 - dt * (1.f / 24)))) : far;
+#else
+    return far;
+#endif
+}
+
+#ifdef TENSOR_CORES
+// d += a b for a (16, 16) and b (16, 8), each lane with its part.
+__device__ void multiplyAdd(float d[4], const unsigned a[4], unsigned b0, unsigned b1) {
+#if TYPE == 1
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#else
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#endif
+}
+
+// d += a b for a (16, 4) and b (4, 8) in tf32.
+__device__ void multiplyAdd(float d[4], float a0, float a1, float b) {
+    asm volatile("mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+                 : "r"(__float_as_uint(a0)), "r"(__float_as_uint(a1)), "r"(__float_as_uint(b)));
+}
+#endif
+
+// The step sizes of a thread's channel in one direction: softplus(W x + b).
+struct StepSizes {
+#ifdef TENSOR_CORES
+    // A warp multiplies W (32 channels, RANK) by x (RANK, TILE tokens). The lane holds of W and b what the instruction
+    // wants of it: channels lane / 4 and 8 more, in both halves of the warp's channels.
+    unsigned weights[2][RANK / 16][4];
+    float bias[2][2];
+
+    __device__ StepSizes(const Operands& in, const Work& work, int k) {
+        int lane = threadIdx.x % WARP, first = blockIdx.x * blockDim.x + threadIdx.x - lane;
+#pragma unroll
+        for (int m = 0; m < 4; m++) {
+            int channel = k * in.grid.channels + min(first + 8 * m + lane / 4, in.grid.channels - 1);
+            bias[m / 2][m % 2] = in.dtBias[channel];
+            const unsigned* pairs = (const unsigned*)(in.dtWeight + (long long)channel * RANK) + lane % 4;
+#pragma unroll
+            for (int r = 0; r < RANK / 16; r++) {
+                weights[m / 2][r][m % 2] = pairs[8 * r];
+                weights[m / 2][r][m % 2 + 2] = pairs[8 * r + 4];
+            }
+        }
+    }
+
+    __device__ void of(const Rows& rows, int tile, Scratch& scratch, float s[TILE]) const {
+        int lane = threadIdx.x % WARP;
+        float* products = scratch.of[threadIdx.x / WARP]; // (32 channels, 4 times 4 tokens), the latter shuffled
+#pragma unroll
+        for (int half = 0; half < 2; half++) { // of the tokens
+            float d[2][4];
+#pragma unroll
+            for (int m = 0; m < 2; m++) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    d[m][i] = bias[m][i / 2];
+                }
+            }
+            const value* row = rows.steps[tile * TILE + 8 * half + lane / 4] + lane % 4 * 2;
+#pragma unroll
+            for (int r = 0; r < RANK; r += 16) {
+                unsigned x0 = *(const unsigned*)(row + r), x1 = *(const unsigned*)(row + r + 8);
+                multiplyAdd(d[0], weights[0][r / 16], x0, x1);
+                multiplyAdd(d[1], weights[1][r / 16], x0, x1);
+            }
+#pragma unroll
+            for (int m = 0; m < 4; m++) {
+                int channel = 8 * m + lane / 4, four = (2 * half + lane % 4 / 2) ^ shuffle(lane / 4);
+                *(float2*)(products + channel * TILE + 4 * four + lane % 2 * 2) =
+                        make_float2(d[m / 2][m % 2 * 2], d[m / 2][m % 2 * 2 + 1]);
+            }
+        }
+        __syncwarp();
+#pragma unroll
+        for (int i = 0; i < TILE; i += 4) {
+            float4 four = *(const float4*)(products + lane * TILE + ((i / 4) ^ shuffle(lane)) * 4);
+            s[i] = softplus2(four.x);
+            s[i + 1] = softplus2(four.y);
+            s[i + 2] = softplus2(four.z);
+            s[i + 3] = softplus2(four.w);
+        }
+        __syncwarp();
+    }
+
+    // Keeps lanes that read or write at the same time out of each other's banks.
+    __device__ static int shuffle(int channel) { return channel & 2 | channel >> 2 & 1; }
+#else
+    const value* weights;
+    float bias;
+
+    __device__ StepSizes(const Operands& in, const Work& work, int k) {
+        int channel = k * in.grid.channels + work.channel;
+        weights = in.dtWeight + (long long)channel * RANK;
+        bias = in.dtBias[channel];
+    }
+
+    __device__ void of(const Rows& rows, int tile, Scratch&, float s[TILE]) const {
+#pragma unroll
+        for (int i = 0; i < TILE; i++) {
+            s[i] = bias;
         }
 #pragma unroll 2
         for (int r = 0; r < R; r++) {
-            float w = weight[r];
+            float w = load(weights + r), x[TILE];
+            unpack(rows.steps[r], tile, x);
 #pragma unroll
-            for (int q = 0; q < TILE / 4; q++) {
-                float4 x = shared.at(r, q);
-                dt[4 * q] += w * x.x;
-                dt[4 * q + 1] += w * x.y;
-                dt[4 * q + 2] += w * x.z;
-                dt[4 * q + 3] += w * x.w;
+            for (int i = 0; i < TILE; i++) {
+                s[i] += w * x[i];
             }
         }
 #pragma unroll
         for (int i = 0; i < TILE; i++) {
-            float softplus = fmaxf(dt[i], 0) + log1pOfUnit(exp2Fast(-LOG2E * fabsf(dt[i])));
-            dt[i] = shared.order[tile * TILE + i] < 0 ? 0 : softplus;
+            s[i] = softplus2(s[i]);
         }
     }
+#endif
 };
 
-// This thread's channel of a tile of (B, L, D); zero where there is none.
-template <typename T>
-__device__ void gather(const T* from, const Shared& shared, int tile, int image, const Grid& grid, int d,
-        float x[TILE]) {
-    from += (long long)image * grid.length() * grid.channels + d;
-#pragma unroll
-    for (int i = 0; i < TILE; i++) {
-        int token = shared.order[tile * TILE + i];
-        x[i] = token >= 0 && d < grid.channels ? load(from + (long long)token * grid.channels) : 0;
+// A of a thread's channel in one direction.
+__device__ void readA(const Operands& in, const Work& work, int k, float a[N]) {
+    const float* logs = in.aLogs + ((long long)k * in.grid.channels + work.channel) * N;
+    for (int n = 0; n < N; n++) {
+        a[n] = -exp2Fast(LOG2E * logs[n]);
     }
 }
 
-// Of what crosses the chunks' borders: states (B, 4, chunks, N, D), then sums of step sizes (B, 4, chunks, D).
-__device__ long long stateAt(const Grid& grid, int imageAndK, int chunk, int n, int d) {
-    return (((long long)imageAndK * grid.chunks() + chunk) * N + n) * grid.channels + d;
-}
-__device__ long long sumAt(const Grid& grid, int images, int imageAndK, int chunk, int d) {
-    return stateAt(grid, 4 * images, 0, 0, 0) + ((long long)imageAndK * grid.chunks() + chunk) * grid.channels + d;
+// Position of the i-th in time.
+template <bool REVERSED>
+__device__ constexpr int nth(int i, int count) {
+    return REVERSED ? count - 1 - i : i;
 }
 
-// A row of the tile in registers.
-__device__ void unpack(const Shared& shared, int row, float x[TILE]) {
-#pragma unroll
-    for (int q = 0; q < TILE / 4; q++) {
-        float4 four = shared.at(row, q);
-        x[4 * q] = four.x;
-        x[4 * q + 1] = four.y;
-        x[4 * q + 2] = four.z;
-        x[4 * q + 3] = four.w;
-    }
-}
-
-// The state n after a tile that it enters as h; `fed` is dt u.
-__device__ float advance(const Shared& shared, int n, float a, const float dt[TILE], const float fed[TILE], float h) {
+// A state after a tile; x is u.
+template <bool REVERSED>
+__device__ float advance(float a, const float s[TILE], const float x[TILE], const float* row, int tile, float h) {
     float b[TILE];
-    unpack(shared, R + n, b);
-    float a2 = a * LOG2E;
+    unpack(row, tile, b);
 #pragma unroll
-    for (int i = 0; i < TILE; i++) {
-        h = exp2Fast(dt[i] * a2) * h + fed[i] * b[i];
+    for (int j = 0; j < TILE; j++) {
+        int i = nth<REVERSED>(j, TILE);
+        h = exp2Fast(s[i] * a) * h + s[i] * x[i] * b[i];
     }
     return h;
 }
 
-__device__ void multiply(float x[TILE], const float y[TILE]) {
+// The adjoint dL/dh of the state that enters a tile from that of the state that leaves it; g is dL/dy.
+template <bool REVERSED>
+__device__ float retreat(float a, const float s[TILE], const float g[TILE], const float* row, int tile, float e) {
+    float c[TILE];
+    unpack(row, tile, c);
+#pragma unroll
+    for (int j = TILE - 1; j >= 0; j--) {
+        int i = nth<REVERSED>(j, TILE);
+        e = exp2Fast(s[i] * a) * (e + g[i] * c[i]);
+    }
+    return e;
+}
+
+struct LocalShared {
+    Places places;
+    Rows rows[2];
+    Scratch scratch;
+};
+
+// A tile of one direction. Tiles come by position. If that is against the direction, the tile's contribution still has
+// to go through all tiles before, whose step sizes add up to `sum`.
+template <bool REVERSED, bool ADJOINT>
+__device__ void localTile(const Rows& rows, const StepSizes& steps, const float a[N], int tile, int count,
+        const float x[TILE], Scratch& scratch, float state[N], float& sum) {
+    constexpr bool AGAINST = REVERSED != ADJOINT;
+    float s[TILE];
+    steps.of(rows, tile, scratch, s);
+    clip(count, s);
+#pragma unroll STATES_AT_ONCE
+    for (int n = 0; n < N; n++) {
+        float from = AGAINST ? 0 : state[n];
+        float to = ADJOINT ? retreat<REVERSED>(a[n], s, x, rows.c[n], tile, from)
+                           : advance<REVERSED>(a[n], s, x, rows.b[n], tile, from);
+        state[n] = AGAINST ? state[n] + exp2Fast(sum * a[n]) * to : to;
+    }
 #pragma unroll
     for (int i = 0; i < TILE; i++) {
-        x[i] *= y[i];
+        sum += s[i];
     }
 }
 
-extern "C" __global__ void forward_local(Operands in, int images, float* borders) {
-    __shared__ Shared shared;
-    int d = blockIdx.x * blockDim.x + threadIdx.x, image = blockIdx.z / 4, k = blockIdx.z % 4;
-    Chunk chunk(in.grid, k, blockIdx.y);
-    Channel channel(in, k, d);
-    float h[N] = {}, sum = 0, dt[TILE], fed[TILE];
-    shared.begin(chunk);
-    for (int t = 0; t < chunk.tiles(); t++) {
-        gather(in.tokens, shared, t, image, in.grid, d, fed);
-        shared.read(in, image, k, t);
-        channel.stepSizes(shared, t, dt);
-        multiply(fed, dt);
-#pragma unroll
-        for (int i = 0; i < TILE; i++) {
-            sum += dt[i];
-        }
+// Every chunk by itself, both directions: states (B, 4, chunks, N, D), and in the forward pass sums (B, 4, chunks, D).
+template <bool ADJOINT>
+__device__ void local(LocalShared& shared, const Operands& in, const value* from, float* states, float* sums) {
+    Work work(in.grid, blockIdx.y % 2, blockIdx.y / 2);
+    shared.places.fill(in.grid, work);
+    __syncthreads();
+    for (int i = 0; i < 2; i++) {
+        shared.rows[i].clear();
+        shared.rows[i].fill(in, work, shared.places, work.axis + 2 * i);
+    }
+    __syncthreads();
+    StepSizes ahead(in, work, work.axis), back(in, work, work.axis + 2);
+    float a[2][N], state[2][N] = {}, sum[2] = {};
+    readA(in, work, work.axis, a[0]);
+    readA(in, work, work.axis + 2, a[1]);
+    from += work.start(in.grid);
 #pragma unroll 1
-        for (int n = 0; n < N; n++) {
-            h[n] = advance(shared, n, channel.a(n), dt, fed, h[n]);
-        }
+    for (int tile = 0; tile < work.tiles(); tile++) {
+        int count = work.count(tile);
+        float x[TILE];
+        shared.places.gather(from, in.grid, tile, x);
+        clip(count, x);
+        localTile<false, ADJOINT>(shared.rows[0], ahead, a[0], tile, count, x, shared.scratch, state[0], sum[0]);
+        localTile<true, ADJOINT>(shared.rows[1], back, a[1], tile, count, x, shared.scratch, state[1], sum[1]);
     }
-    if (channel.exists) {
+    for (int i = 0; i < 2 && work.exists; i++) {
         for (int n = 0; n < N; n++) {
-            borders[stateAt(in.grid, blockIdx.z, blockIdx.y, n, d)] = h[n];
+            states[work.at(in.grid, work.axis + 2 * i, 1, 0, N, n)] = state[i][n];
         }
-        borders[sumAt(in.grid, images, blockIdx.z, blockIdx.y, d)] = sum;
+        if (!ADJOINT) {
+            sums[work.at(in.grid, work.axis + 2 * i, 1, 0, 1, 0)] = sum[i];
+        }
     }
 }
 
-// Replaces what leaves each chunk by what enters it; backwards in time for adjoints. `sums` is where step sizes are.
-extern "C" __global__ void carry(Operands in, int images, float* borders, const float* sums, int adjoint) {
-    int d = blockIdx.x * blockDim.x + threadIdx.x, n = blockIdx.y, k = blockIdx.z % 4;
-    if (d >= in.grid.channels) {
-        return;
-    }
-    float a2 = Channel(in, k, d).a(n) * LOG2E, entering = 0;
+extern "C" __global__ void forward_local(Operands in, float* states, float* sums) {
+    __shared__ LocalShared shared;
+    local<false>(shared, in, in.tokens, states, sums);
+}
+
+// Against time: dL/dh that leaves a chunk towards the past.
+extern "C" __global__ void backward_local(Operands in, const value* gradY, float* states) {
+    __shared__ LocalShared shared;
+    local<true>(shared, in, gradY, states, nullptr);
+}
+
+// Replaces what leaves each chunk by what enters it; against time for adjoints.
+extern "C" __global__ void carry(Operands in, float* states, const float* sums, int adjoint) {
+    constexpr int AT_ONCE = 8; // reads on their way
+    int k = blockIdx.y % 4, n = blockIdx.y / 4, chunks = in.grid.chunks();
+    Work work(in.grid, k % 2, 0);
+    float a = -exp2Fast(LOG2E * in.aLogs[((long long)k * in.grid.channels + work.channel) * N + n]), entering = 0;
     bool descending = (k >= 2) != (adjoint != 0);
-    int chunks = in.grid.chunks();
-    for (int i = 0; i < chunks; i++) {
-        int chunk = descending ? chunks - 1 - i : i;
-        long long at = stateAt(in.grid, blockIdx.z, chunk, n, d);
-        float leaving = borders[at];
-        borders[at] = entering;
-        entering = exp2Fast(sums[sumAt(in.grid, images, blockIdx.z, chunk, d)] * a2) * entering + leaving;
+    for (int first = 0; first < chunks && work.exists; first += AT_ONCE) {
+        float leaving[AT_ONCE], sum[AT_ONCE];
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            work.chunk = min(first + i, chunks - 1);
+            work.chunk = descending ? chunks - 1 - work.chunk : work.chunk;
+            leaving[i] = states[work.at(in.grid, k, 1, 0, N, n)];
+            sum[i] = sums[work.at(in.grid, k, 1, 0, 1, 0)];
+        }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            if (first + i < chunks) {
+                work.chunk = descending ? chunks - 1 - first - i : first + i;
+                states[work.at(in.grid, k, 1, 0, N, n)] = entering;
+                entering = exp2Fast(sum[i] * a) * entering + leaving[i];
+            }
+        }
     }
 }
 
-// y for both directions along one axis; `add` to what is there already.
-extern "C" __global__ void forward_merged(Operands in, const float* borders, float* y, int axis, int add) {
-    __shared__ Shared shared;
-    int d = blockIdx.x * blockDim.x + threadIdx.x, image = blockIdx.z;
-    float* out = y + (long long)image * in.grid.length() * in.grid.channels + d;
-    for (int k = axis; k < 4; k += 2) {
-        Chunk chunk(in.grid, k, blockIdx.y);
-        Channel channel(in, k, d);
-        float h[N], dt[TILE], fed[TILE], sum[TILE];
-        for (int n = 0; n < N; n++) {
-            h[n] = channel.exists ? borders[stateAt(in.grid, 4 * image + k, blockIdx.y, n, d)] : 0;
-        }
-        shared.begin(chunk);
-        for (int t = 0; t < chunk.tiles(); t++) {
-            gather(in.tokens, shared, t, image, in.grid, d, fed);
-            shared.read(in, image, k, t);
-            channel.stepSizes(shared, t, dt);
+struct MergedShared {
+    Places places;
+    Rows rows;
+    Scratch scratch;
+    float4 held[CHUNK / 4][WARPS * WARP]; // a result's part of the first direction; each thread has its own column
+
+    __device__ void begin(const Operands& in, const Work& work) {
+        places.fill(in.grid, work);
+        rows.clear();
+    }
+
+    __device__ void read(const Operands& in, const Work& work, int k) {
+        __syncthreads();
+        rows.fill(in, work, places, k);
+        __syncthreads();
+    }
+
+    __device__ void hold(int tile, const float x[TILE]) {
 #pragma unroll
-            for (int i = 0; i < TILE; i++) {
-                sum[i] = channel.skip * fed[i];
-            }
-            multiply(fed, dt);
+        for (int i = 0; i < TILE; i += 4) {
+            held[(tile * TILE + i) / 4][threadIdx.x] = make_float4(x[i], x[i + 1], x[i + 2], x[i + 3]);
+        }
+    }
+
+    __device__ void addHeld(int tile, float x[TILE]) const {
+#pragma unroll
+        for (int i = 0; i < TILE; i += 4) {
+            float4 four = held[(tile * TILE + i) / 4][threadIdx.x];
+            x[i] += four.x;
+            x[i + 1] += four.y;
+            x[i + 2] += four.z;
+            x[i + 3] += four.w;
+        }
+    }
+
+    // Both directions' sum of a tile: to `partial` on axis 0; added to it, and to skip * x, to `result` on axis 1. All
+    // are this thread's channel of an image.
+    __device__ void write(const Grid& grid, const Work& work, int tile, const float sum[TILE], float* partial,
+            value* result, float skip, const float x[TILE]) const {
+        const unsigned* tokens = places.tokens + tile * TILE;
+        if (work.axis == 0) {
+            forEach(work.count(tile), [&](int i) { *inToken(partial, tokens[i], grid.channels) = sum[i]; });
+        } else {
+            float before[TILE];
+            places.gather(partial, grid, tile, before);
+            forEach(work.count(tile), [&](int i) {
+                store(inToken(result, tokens[i], grid.channels), sum[i] + before[i] + skip * x[i]);
+            });
+        }
+    }
+};
+
+// The sum over all directions of the skip connection's weight.
+__device__ float readSkip(const Operands& in, const Work& work) {
+    float sum = 0;
+    for (int k = 0; k < 4; k++) {
+        sum += in.skip[k * in.grid.channels + work.channel];
+    }
+    return sum;
+}
+
+template <bool REVERSED>
+__device__ void forwardDirection(MergedShared& shared, const Operands& in, const Work& work, const float* states,
+        float* starts, float* partial, value* y) {
+    int k = work.axis + (REVERSED ? 2 : 0), tiles = work.tiles();
+    shared.read(in, work, k);
+    StepSizes steps(in, work, k);
+    float h[N], a[N], skip = readSkip(in, work);
+    readA(in, work, k, a);
+    for (int n = 0; n < N; n++) {
+        h[n] = states[work.at(in.grid, k, 1, 0, N, n)];
+    }
+    starts = starts && work.exists ? starts + work.at(in.grid, k, TILES, 0, N, 0) : nullptr;
+    long long start = work.start(in.grid);
 #pragma unroll 1
-            for (int n = 0; n < N; n++) {
-                float b[TILE], c[TILE], state = h[n], a2 = channel.a(n) * LOG2E;
-                unpack(shared, R + n, b);
-                unpack(shared, R + N + n, c);
-#pragma unroll
-                for (int i = 0; i < TILE; i++) {
-                    state = exp2Fast(dt[i] * a2) * state + fed[i] * b[i];
-                    sum[i] += state * c[i];
-                }
-                h[n] = state;
-            }
-#pragma unroll
-            for (int i = 0; i < TILE; i++) {
-                int token = shared.order[t * TILE + i];
-                if (token >= 0 && channel.exists) {
-                    float* at = out + (long long)token * in.grid.channels;
-                    *at = add || k >= 2 ? *at + sum[i] : sum[i];
-                }
-            }
-        }
-    }
-}
-
-// Every chunk by itself, backwards in time: dL/dh that leaves it towards the past.
-extern "C" __global__ void backward_local(Operands in, const value* gradY, float* borders) {
-    __shared__ Shared shared;
-    int d = blockIdx.x * blockDim.x + threadIdx.x, image = blockIdx.z / 4, k = blockIdx.z % 4;
-    Chunk chunk(in.grid, k, blockIdx.y);
-    Channel channel(in, k, d);
-    float adjoint[N] = {}, dt[TILE], g[TILE];
-    shared.begin(chunk);
-    for (int t = chunk.tiles() - 1; t >= 0; t--) {
-        gather(gradY, shared, t, image, in.grid, d, g);
-        shared.read(in, image, k, t);
-        channel.stepSizes(shared, t, dt);
-#pragma unroll 1
+    for (int t = 0; t < tiles; t++) {
+        int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
+        float u[TILE], s[TILE], sum[TILE] = {};
+        shared.places.gather(in.tokens + start, in.grid, tile, u);
+        steps.of(shared.rows, tile, shared.scratch, s);
+        clip(count, s);
+#pragma unroll STATES_AT_ONCE
         for (int n = 0; n < N; n++) {
-            float c[TILE], e = adjoint[n], a2 = channel.a(n) * LOG2E;
-            unpack(shared, R + N + n, c);
-#pragma unroll
-            for (int i = TILE - 1; i >= 0; i--) {
-                e = exp2Fast(dt[i] * a2) * (e + g[i] * c[i]);
+            if (starts) {
+                starts[(tile * N + n) * in.grid.channels] = h[n];
             }
-            adjoint[n] = e;
+            float b[TILE], c[TILE];
+            unpack(shared.rows.b[n], tile, b);
+            unpack(shared.rows.c[n], tile, c);
+#pragma unroll
+            for (int j = 0; j < TILE; j++) {
+                int i = nth<REVERSED>(j, TILE);
+                h[n] = exp2Fast(s[i] * a[n]) * h[n] + s[i] * u[i] * b[i];
+                sum[i] += h[n] * c[i];
+            }
         }
-    }
-    for (int n = 0; n < N && channel.exists; n++) {
-        borders[stateAt(in.grid, blockIdx.z, blockIdx.y, n, d)] = adjoint[n];
+        if (REVERSED) {
+            shared.addHeld(tile, sum);
+            shared.write(in.grid, work, tile, sum, partial + start, y + start, skip, u);
+        } else {
+            shared.hold(tile, sum);
+        }
     }
 }
 
-// softplus' at the place where softplus is s: 1 - exp(-s), as a series where that would cancel.
-__device__ float logisticOf(float s) {
-    return s < 0.05f ? s * (1 - s * (0.5f - s * (1.f / 6 - s * (1.f / 24)))) : 1 - exp2Fast(-LOG2E * s);
+// y for both directions along one axis. States are those that enter each chunk; those that enter each tile go to
+// starts, (B, 4, chunks * TILES, N, D), unless that is null.
+extern "C" __global__ void forward_merged(Operands in, const float* states, float* starts, float* partial, value* y,
+        int axis) {
+    __shared__ MergedShared shared;
+    Work work(in.grid, axis, blockIdx.y);
+    shared.begin(in, work);
+    forwardDirection<false>(shared, in, work, states, starts, partial, y);
+    forwardDirection<true>(shared, in, work, states, starts, partial, y);
 }
 
-// Sums each of TILE values over the warp's lanes, halving the values at each exchange: the sum of value lane / 2.
-__device__ float sumOverLanes(float x[TILE]) {
-    int lane = threadIdx.x % 32;
-#pragma unroll
-    for (int half = TILE / 2, apart = 16; half > 0; half /= 2, apart /= 2) {
-        bool upper = lane & apart;
-#pragma unroll
-        for (int i = 0; i < half; i++) {
-            float give = upper ? x[i] : x[i + half];
-            float keep = upper ? x[i + half] : x[i];
-            x[i] = keep + __shfl_xor_sync(0xffffffffu, give, apart);
-        }
+// Sums each of TILE values over the warp's lanes. A lane gets one of the sums, and several the same.
+struct LaneSums {
+#ifdef TENSOR_CORES
+    unsigned bytes[2]; // the lane / 4-th of all eight is that of 2.0
+
+    __device__ LaneSums() {
+        int row = threadIdx.x % WARP / 4;
+        bytes[0] = row < 4 ? 0x40u << 8 * row : 0;
+        bytes[1] = row < 4 ? 0 : 0x40u << 8 * (row - 4);
     }
-    return x[0] + __shfl_xor_sync(0xffffffffu, x[0], 1);
-}
+
+    // Two values at once are the upper and the lower half of a matrix, (16, 4): a product with one that has a single
+    // column of twos puts sums over four lanes into that column. Values lose all but 11 bits, as they would soon anyway.
+    __device__ float of(const float x[TILE]) const {
+        float sums[4] = {};
+#pragma unroll
+        for (int i = 0; i < TILE; i += 2) {
+            multiplyAdd(sums, x[i], x[i + 1], __uint_as_float(__byte_perm(bytes[i / 8], 0, i / 2 % 4 << 12 | 0x444)));
+        }
+        int lane = threadIdx.x % WARP;
+        float first = exchange(sums[0], sums[1], lane & 16, 16), second = exchange(sums[2], sums[3], lane & 16, 16);
+        float sum = exchange(first, second, lane & 8, 8);
+        return 0.5f * (sum + __shfl_xor_sync(0xffffffffu, sum, 4));
+    }
+    __device__ static bool owns() { return !(threadIdx.x & 4); }
+    __device__ static int position() {
+        int lane = threadIdx.x % WARP;
+        return 4 * (lane % 4) + lane / 16 * 2 + lane / 8 % 2;
+    }
+#else
+    // Halves the values at each exchange.
+    __device__ float of(float x[TILE]) const {
+#pragma unroll
+        for (int stage = 0; stage < 4; stage++) {
+            int apart = 16 >> stage, half = 8 >> stage;
+#pragma unroll
+            for (int i = 0; i < half; i++) {
+                x[i] = exchange(x[i], x[i + half], threadIdx.x & apart, apart);
+            }
+        }
+        return x[0] + __shfl_xor_sync(0xffffffffu, x[0], 1);
+    }
+    __device__ static bool owns() { return threadIdx.x % 2 == 0; }
+    __device__ static int position() { return threadIdx.x % WARP / 2; }
+#endif
+
+    // Of two lanes, the upper gets the sum of `high`, the other that of `low`.
+    __device__ static float exchange(float low, float high, bool upper, int apart) {
+        return (upper ? high : low) + __shfl_xor_sync(0xffffffffu, upper ? low : high, apart);
+    }
+};
 
 struct Gradients {
-    float* tokens;       // (B, L, D), added to from the second direction on
-    value* steps;        // of the step sizes before softplus, (4, B, L, D)
+    float* partial;      // of the tokens, axis 0 only, (B, L, D)
+    value* tokens;       // (B, L, D)
+    value* steps;        // of x where the step size is softplus2(x), (4, B, L, D)
     float* matrices;     // of B_t and C_t, (blocks of channels, B, L, 4, 2 N)
     float* parameters;   // of A (N of them), skip and bias, (B, chunks, 4, N + 2, D)
 };
 
-// All gradients for both directions along one axis.
-extern "C" __global__ void backward_merged(Operands in, const value* gradY, const float* borders,
-        const float* adjoints, Gradients out, int axis, int add) {
-    __shared__ Shared shared;
-    __shared__ float sums[WARPS][2 * N][TILE];
-    int d = blockIdx.x * blockDim.x + threadIdx.x, image = blockIdx.z;
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    for (int k = axis; k < 4; k += 2) {
-        Chunk chunk(in.grid, k, blockIdx.y);
-        Channel channel(in, k, d);
-        float starts[TILES][N], adjoint[N], gradA[N] = {}, gradSkip = 0, gradBias = 0;
-        float dt[TILE], u[TILE], g[TILE], fed[TILE];
-        for (int n = 0; n < N; n++) {
-            long long at = stateAt(in.grid, 4 * image + k, blockIdx.y, n, d);
-            starts[0][n] = channel.exists ? borders[at] : 0;
-            adjoint[n] = channel.exists ? adjoints[at] : 0;
-        }
-        shared.begin(chunk);
-        for (int t = 0; t < chunk.tiles() - 1; t++) { // the state at the start of each tile
-            gather(in.tokens, shared, t, image, in.grid, d, fed);
-            shared.read(in, image, k, t);
-            channel.stepSizes(shared, t, dt);
-            multiply(fed, dt);
-#pragma unroll 1
-            for (int n = 0; n < N; n++) {
-                starts[t + 1][n] = advance(shared, n, channel.a(n), dt, fed, starts[t][n]);
-            }
-        }
-        for (int t = chunk.tiles() - 1; t >= 0; t--) {
-            gather(in.tokens, shared, t, image, in.grid, d, u);
-            gather(gradY, shared, t, image, in.grid, d, g);
-            shared.read(in, image, k, t);
-            channel.stepSizes(shared, t, dt);
-            float gradU[TILE], gradDt[TILE];
-#pragma unroll
-            for (int i = 0; i < TILE; i++) {
-                gradU[i] = channel.skip * g[i];
-                gradDt[i] = 0;
-                gradSkip += g[i] * u[i];
-                fed[i] = dt[i] * u[i];
-            }
-#pragma unroll 1
-            for (int n = 0; n < N; n++) {
-                float a = channel.a(n), h = starts[t][n], e = adjoint[n], da = 0, a2 = a * LOG2E;
-                float decayed[TILE], gradB[TILE], gradC[TILE], row[TILE]; // decayed: what is left of the state before
-                unpack(shared, R + n, row);
-#pragma unroll
-                for (int i = 0; i < TILE; i++) {
-                    decayed[i] = exp2Fast(dt[i] * a2) * h;
-                    h = decayed[i] + fed[i] * row[i];
-                    gradC[i] = g[i] * h;
-                }
-                float sumC = sumOverLanes(gradC), c[TILE];
-                unpack(shared, R + N + n, c);
-#pragma unroll
-                for (int i = TILE - 1; i >= 0; i--) {
-                    e += g[i] * c[i]; // now dL/dh_t
-                    gradB[i] = fed[i] * e;
-                    float fromB = row[i] * e;
-                    gradU[i] += dt[i] * fromB;
-                    float fromA = e * decayed[i];
-                    gradDt[i] += a * fromA + u[i] * fromB;
-                    da += dt[i] * fromA;
-                    e *= exp2Fast(dt[i] * a2);
-                }
-                adjoint[n] = e;
-                gradA[n] += da;
-                float sumB = sumOverLanes(gradB);
-                if (lane % 2 == 0) {
-                    sums[warp][n][lane / 2] = sumB;
-                    sums[warp][N + n][lane / 2] = sumC;
-                }
-            }
-            long long tokens = (long long)gridDim.z * in.grid.length();
-#pragma unroll
-            for (int i = 0; i < TILE; i++) {
-                float gradStep = gradDt[i] * logisticOf(dt[i]);
-                gradBias += gradStep;
-                int token = shared.order[t * TILE + i];
-                if (token >= 0 && channel.exists) {
-                    long long row = (long long)image * in.grid.length() + token;
-                    store(out.steps + (k * tokens + row) * in.grid.channels + d, gradStep);
-                    float* at = out.tokens + row * in.grid.channels + d;
-                    *at = add || k >= 2 ? *at + gradU[i] : gradU[i];
-                }
-            }
-            __syncthreads();
-            for (int i = threadIdx.x; i < 2 * N * TILE; i += blockDim.x) {
-                int row = i % (2 * N), time = i / (2 * N);
-                int token = shared.order[t * TILE + time];
-                if (token >= 0) {
-                    float sum = 0;
-                    for (int w = 0; w < blockDim.x / 32; w++) {
-                        sum += sums[w][row][time];
-                    }
-                    long long at = ((long long)blockIdx.x * gridDim.z + image) * in.grid.length() + token;
-                    out.matrices[(at * 4 + k) * 2 * N + row] = sum;
-                }
-            }
-        }
-        if (channel.exists) {
-            long long at = (((long long)image * in.grid.chunks() + blockIdx.y) * 4 + k) * (N + 2);
-            for (int n = 0; n < N; n++) {
-                out.parameters[(at + n) * in.grid.channels + d] = gradA[n];
-            }
-            out.parameters[(at + N) * in.grid.channels + d] = gradSkip;
-            out.parameters[(at + N + 1) * in.grid.channels + d] = gradBias;
+template <bool REVERSED>
+__device__ void backwardDirection(MergedShared& shared, const Operands& in, const Work& work, const value* gradY,
+        const float* states, const float* adjoints, const Gradients& out) {
+    int k = work.axis + (REVERSED ? 2 : 0), tiles = work.tiles();
+    bool withSkip = work.axis == 0 && !REVERSED; // whose gradient is the same in all directions
+    float* sums = shared.scratch.of[threadIdx.x / WARP];
+    shared.read(in, work, k);
+    StepSizes steps(in, work, k);
+    LaneSums overLanes;
+    float a[N], starts[TILES][N], adjoint[N], gradA[N] = {}, gradSkip = 0, gradBias = 0, skip = readSkip(in, work);
+    readA(in, work, k, a);
+    states += work.at(in.grid, k, KEEPS_TILES ? TILES : 1, 0, N, 0);
+    for (int n = 0; n < N; n++) {
+        adjoint[n] = work.exists ? adjoints[work.at(in.grid, k, 1, 0, N, n)] : 0;
+        if (!KEEPS_TILES) {
+            starts[0][n] = states[n * in.grid.channels];
         }
     }
+    long long start = work.start(in.grid), imageStart = (long long)work.image * in.grid.length();
+    long long tokens = (long long)gridDim.z * in.grid.length();
+    value* gradSteps = out.steps + k * tokens * in.grid.channels + start;
+#pragma unroll 1
+    for (int t = 0; !KEEPS_TILES && t < tiles - 1; t++) {
+        int tile = nth<REVERSED>(t, tiles);
+        float u[TILE], s[TILE];
+        shared.places.gather(in.tokens + start, in.grid, tile, u);
+        steps.of(shared.rows, tile, shared.scratch, s);
+        clip(work.count(tile), s);
+#pragma unroll STATES_AT_ONCE
+        for (int n = 0; n < N; n++) {
+            starts[t + 1][n] = advance<REVERSED>(a[n], s, u, shared.rows.b[n], tile, starts[t][n]);
+        }
+    }
+#pragma unroll 1
+    for (int t = tiles - 1; t >= 0; t--) {
+        int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
+        float u[TILE], g[TILE], s[TILE], gradU[TILE] = {}, gradS[TILE] = {};
+        shared.places.gather(in.tokens + start, in.grid, tile, u);
+        shared.places.gather(gradY + start, in.grid, tile, g);
+        steps.of(shared.rows, tile, shared.scratch, s);
+        clip(count, g);
+        clip(count, s);
+        if (withSkip) {
+#pragma unroll
+            for (int i = 0; i < TILE; i++) {
+                gradSkip += g[i] * u[i];
+            }
+        }
+#pragma unroll STATES_AT_ONCE
+        for (int n = 0; n < N; n++) {
+            float h = KEEPS_TILES ? states[(tile * N + n) * in.grid.channels] : starts[t][n];
+            float decay[TILE], decayed[TILE], b[TILE], c[TILE], gradB[TILE], gradC[TILE];
+            unpack(shared.rows.b[n], tile, b);
+#pragma unroll
+            for (int j = 0; j < TILE; j++) {
+                int i = nth<REVERSED>(j, TILE);
+                decay[i] = exp2Fast(s[i] * a[n]);
+                decayed[i] = decay[i] * h; // what is left of the state before
+                h = decayed[i] + s[i] * u[i] * b[i];
+                gradC[i] = g[i] * h;
+            }
+            float sumC = overLanes.of(gradC), e = adjoint[n], fromDecay = 0;
+            unpack(shared.rows.c[n], tile, c);
+#pragma unroll
+            for (int j = TILE - 1; j >= 0; j--) {
+                int i = nth<REVERSED>(j, TILE);
+                e += g[i] * c[i]; // now dL/dh
+                gradB[i] = s[i] * u[i] * e;
+                float fed = b[i] * e, left = decayed[i] * e;
+                gradU[i] += s[i] * fed;
+                gradS[i] += u[i] * fed + LN2 * a[n] * left;
+                fromDecay += s[i] * left;
+                e *= decay[i];
+            }
+            adjoint[n] = e;
+            gradA[n] += fromDecay;
+            float sumB = overLanes.of(gradB);
+            if (LaneSums::owns()) {
+                sums[n * TILE + LaneSums::position()] = sumB;
+                sums[(N + n) * TILE + LaneSums::position()] = sumC;
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < TILE; i++) {
+            gradS[i] *= logisticOf(s[i]);
+            gradBias += gradS[i];
+        }
+        const unsigned* at = shared.places.tokens + tile * TILE;
+        forEach(count, [&](int i) { store(inToken(gradSteps, at[i], in.grid.channels), gradS[i]); });
+        if (REVERSED) {
+            shared.addHeld(tile, gradU);
+            shared.write(in.grid, work, tile, gradU, out.partial + start, out.tokens + start, skip, g);
+        } else {
+            shared.hold(tile, gradU);
+        }
+        __syncthreads();
+        for (int i = threadIdx.x; i < 2 * N * min(TILE, work.length - tile * TILE); i += blockDim.x) {
+            int row = i % (2 * N), position = i / (2 * N);
+            float sum = 0;
+#pragma unroll
+            for (int w = 0; w < WARPS; w++) {
+                sum += w * WARP < blockDim.x ? shared.scratch.of[w][row * TILE + position] : 0;
+            }
+            long long token = blockIdx.x * tokens + imageStart + shared.places.tokens[tile * TILE + position];
+            out.matrices[(token * 4 + k) * (2 * N) + row] = row < N ? LN2 * sum : sum;
+        }
+        __syncthreads();
+    }
+    if (work.exists) {
+        int channels = in.grid.channels, rows = (N + 2) * channels;
+        float* to = out.parameters + ((long long)work.image * in.grid.chunks() + work.chunk) * 4 * rows + work.channel;
+        for (int n = 0; n < N; n++) {
+            to[k * rows + n * channels] = LN2 * gradA[n];
+        }
+        to[k * rows + (N + 1) * channels] = LOG2E * gradBias;
+        for (int all = 0; all < 4 && withSkip; all++) {
+            to[all * rows + N * channels] = gradSkip;
+        }
+    }
+}
+
+// All gradients for both directions along one axis. States are those that enter each tile, or, if there are too many
+// of them to be kept, each chunk; adjoints those that enter each chunk from the future.
+extern "C" __global__ void backward_merged(Operands in, const value* gradY, const float* states,
+        const float* adjoints, Gradients out, int axis) {
+    __shared__ MergedShared shared;
+    Work work(in.grid, axis, blockIdx.y);
+    shared.begin(in, work);
+    backwardDirection<false>(shared, in, work, gradY, states, adjoints, out);
+    backwardDirection<true>(shared, in, work, gradY, states, adjoints, out);
 }
