@@ -98,19 +98,19 @@ final class CudaScan implements ScanKernel {
 
         /** The pass over every chunk by itself. */
         void local(String kernel, Object... arguments) {
-            launch(kernel, new Extent(blocks, AXES * chunks, in.batch(), threads), arguments);
+            launch(kernel, new Extent(AXES * chunks, blocks, in.batch(), threads), arguments);
         }
 
         /** The pass along the chunks. */
         void carry(Tensor states, Tensor sums, boolean adjoint) {
-            launch("carry", new Extent(blocks, DIRECTIONS * in.stateSize(), in.batch(), threads), states, sums,
+            launch("carry", new Extent(DIRECTIONS * in.stateSize(), blocks, in.batch(), threads), states, sums,
                     adjoint ? 1 : 0);
         }
 
         /** The pass that writes results, axis by axis. */
         void merged(String kernel, Object... arguments) {
             for (int axis = 0; axis < AXES; axis++) {
-                launch(kernel, new Extent(blocks, chunks, in.batch(), threads),
+                launch(kernel, new Extent(chunks, blocks, in.batch(), threads),
                         Stream.concat(Arrays.stream(arguments), Stream.of(axis)).toArray());
             }
         }

@@ -69,7 +69,7 @@ struct Work {
 
     __device__ Work(const Grid& grid, int axis, int chunk) : axis(axis), chunk(chunk), image(blockIdx.z) {
         length = min(CHUNK, grid.length() - chunk * CHUNK);
-        channel = blockIdx.x * blockDim.x + threadIdx.x;
+        channel = blockIdx.y * blockDim.x + threadIdx.x;
         exists = channel < grid.channels;
         channel = min(channel, grid.channels - 1);
     }
@@ -277,7 +277,7 @@ struct StepSizes {
     float bias[2][2];
 
     __device__ StepSizes(const Operands& in, const Work& work, int k) {
-        int lane = threadIdx.x % WARP, first = blockIdx.x * blockDim.x + threadIdx.x - lane;
+        int lane = threadIdx.x % WARP, first = blockIdx.y * blockDim.x + threadIdx.x - lane;
 #pragma unroll
         for (int m = 0; m < 4; m++) {
             int channel = k * in.grid.channels + min(first + 8 * m + lane / 4, in.grid.channels - 1);
@@ -435,7 +435,7 @@ __device__ void localTile(const Rows& rows, const StepSizes& steps, const float 
 // Every chunk by itself, both directions: states (B, 4, chunks, N, D), and in the forward pass sums (B, 4, chunks, D).
 template <bool ADJOINT>
 __device__ void local(LocalShared& shared, const Operands& in, const value* from, float* states, float* sums) {
-    Work work(in.grid, blockIdx.y % 2, blockIdx.y / 2);
+    Work work(in.grid, blockIdx.x % 2, blockIdx.x / 2);
     shared.places.fill(in.grid, work);
     __syncthreads();
     for (int i = 0; i < 2; i++) {
@@ -481,7 +481,7 @@ extern "C" __global__ void backward_local(Operands in, const value* gradY, float
 // Replaces what leaves each chunk by what enters it; against time for adjoints.
 extern "C" __global__ void carry(Operands in, float* states, const float* sums, int adjoint) {
     constexpr int AT_ONCE = 8; // reads on their way
-    int k = blockIdx.y % 4, n = blockIdx.y / 4, chunks = in.grid.chunks();
+    int k = blockIdx.x % 4, n = blockIdx.x / 4, chunks = in.grid.chunks();
     Work work(in.grid, k % 2, 0);
     float a = -exp2Fast(LOG2E * in.aLogs[((long long)k * in.grid.channels + work.channel) * N + n]), entering = 0;
     bool descending = (k >= 2) != (adjoint != 0);
@@ -615,7 +615,7 @@ __device__ void forwardDirection(MergedShared& shared, const Operands& in, const
 extern "C" __global__ void forward_merged(Operands in, const float* states, float* starts, float* partial, value* y,
         int axis) {
     __shared__ MergedShared shared;
-    Work work(in.grid, axis, blockIdx.y);
+    Work work(in.grid, axis, blockIdx.x);
     shared.begin(in, work);
     forwardDirection<false>(shared, in, work, states, starts, partial, y);
     forwardDirection<true>(shared, in, work, states, starts, partial, y);
@@ -784,7 +784,7 @@ __device__ void backwardDirection(MergedShared& shared, const Operands& in, cons
             for (int w = 0; w < WARPS; w++) {
                 sum += w * WARP < blockDim.x ? shared.scratch.of[w][row * TILE + position] : 0;
             }
-            long long token = blockIdx.x * tokens + imageStart + shared.places.tokens[tile * TILE + position];
+            long long token = blockIdx.y * tokens + imageStart + shared.places.tokens[tile * TILE + position];
             out.matrices[(token * 4 + k) * (2 * N) + row] = row < N ? LN2 * sum : sum;
         }
         __syncthreads();
@@ -807,7 +807,7 @@ __device__ void backwardDirection(MergedShared& shared, const Operands& in, cons
 extern "C" __global__ void backward_merged(Operands in, const value* gradY, const float* states,
         const float* adjoints, Gradients out, int axis) {
     __shared__ MergedShared shared;
-    Work work(in.grid, axis, blockIdx.y);
+    Work work(in.grid, axis, blockIdx.x);
     shared.begin(in, work);
     backwardDirection<false>(shared, in, work, gradY, states, adjoints, out);
     backwardDirection<true>(shared, in, work, gradY, states, adjoints, out);
