@@ -1,7 +1,9 @@
 package io.audiomamba.benchmarks;
 
 import io.audiomamba.model.AudioMamba;
+import io.audiomamba.model.InputStage;
 import io.audiomamba.model.ModelConfig;
+import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Pass;
 import io.audiomamba.model.Variants;
@@ -88,8 +90,10 @@ public final class GpuRun {
             AudioMamba model = new AudioMamba(config, parameters);
             FlatParameters flat = new FlatParameters(parameters, device);
             AdamW optimizer = new AdamW(Recipe.of("audioset-balanced", Map.of()).optimizer(), flat);
-            Tensor images = torch.randn(new long[] {batch, config.inChannels(), SIZE, SIZE},
-                    new TensorOptions(ScalarType.Float).device(new DeviceOptional(device)));
+            long[] shape = config.input() == InputKind.IMAGE
+                    ? new long[] {batch, config.inChannels(), SIZE, SIZE}
+                    : new long[] {batch, InputStage.FOLDED_FRAMES, InputStage.MEL_BINS};
+            Tensor images = torch.randn(shape, new TensorOptions(ScalarType.Float).device(new DeviceOptional(device)));
             double inference = median(() -> {
                 try (var _ = new NoGradGuard()) {
                     Autocast.bfloat16(() -> model.forward(images, new Pass(kernel, false)).clip());

@@ -32,18 +32,18 @@ public final class DepthwiseSilu {
 
     /**
      * @param x      (B, H, W, C), float32, bfloat16 or float16; may be the first channels of wider tokens
-     * @param weight (C, 1, 3, 3), float32
+     * @param weight (C, 1, 3, 3), float32, contiguous
      * @param bias   (C), float32, or null
      * @return (B, H, W, C), contiguous, in the type of x
      */
     public static Tensor apply(Tensor x, Tensor weight, Tensor bias) {
-        Call call = new Call(evenlySpaced(x) ? x : x.contiguous(), weight.detach().flatten(0, -1).contiguous(), bias);
+        Call call = new Call(evenlySpaced(x) ? x : x.contiguous(), weight, bias);
         Tensor y;
         try (var _ = new NoGradGuard()) {
             y = call.forward();
         }
         Tensor[] inputs = bias == null ? new Tensor[] {call.x(), weight} : new Tensor[] {call.x(), weight, bias};
-        return GradientTape.differentiable(y, inputs, gradY -> call.backward(gradY, weight));
+        return GradientTape.differentiable(y, inputs, call::backward);
     }
 
     /** Whether tokens follow one another at one distance, even so that two channels can be read at once. */
@@ -53,7 +53,8 @@ public final class DepthwiseSilu {
                 && step % 2 == 0 && x.storage_offset() % 2 == 0;
     }
 
-    private record Call(Tensor x, Tensor taps, Tensor bias) {
+    /** All tensors are inputs of the operation: the tape keeps those for the backward pass, and no others. */
+    private record Call(Tensor x, Tensor weight, Tensor bias) {
 
         private CudaModule module() {
             ScalarType type = x.scalar_type().intern();
@@ -74,18 +75,18 @@ public final class DepthwiseSilu {
 
         Tensor forward() {
             Tensor y = Tensors.emptyBeside(x, x.scalar_type().intern(), Tensors.shape(x));
-            module().launch("convolve", extent(Integer.MAX_VALUE), x, taps, bias, y, grid(x.stride(2)), 0);
+            module().launch("convolve", extent(Integer.MAX_VALUE), x, weight, bias, y, grid(x.stride(2)), 0);
             return y;
         }
 
-        Tensor[] backward(Tensor gradY, Tensor weight) {
+        Tensor[] backward(Tensor gradY) {
             Extent extent = extent(MOST_BLOCKS);
             Tensor gradConvolved = Tensors.emptyBeside(x, x.scalar_type().intern(), Tensors.shape(x));
             Tensor parameters = Tensors.emptyBeside(x, ScalarType.Float, extent.x(), TAPS + 1, x.size(3));
-            module().launch("backward", extent, x, taps, bias, gradY.to(x.scalar_type()).contiguous(), gradConvolved,
+            module().launch("backward", extent, x, weight, bias, gradY.to(x.scalar_type()).contiguous(), gradConvolved,
                     parameters, grid(x.stride(2)));
             Tensor gradX = torch.empty_like(gradConvolved);
-            module().launch("convolve", extent(Integer.MAX_VALUE), gradConvolved, taps, null, gradX, grid(x.size(3)),
+            module().launch("convolve", extent(Integer.MAX_VALUE), gradConvolved, weight, null, gradX, grid(x.size(3)),
                     1);
             Tensor sums = parameters.sum(0);
             Tensor gradWeight = sums.narrow(0, 0, TAPS).t().contiguous().view(Tensors.shape(weight));

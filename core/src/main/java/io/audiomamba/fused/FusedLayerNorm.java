@@ -39,7 +39,7 @@ public final class FusedLayerNorm {
      */
     public static Tensor apply(Tensor x, Tensor weight, Tensor bias, double epsilon) {
         Tensor rows = x.contiguous();
-        Call call = new Call(rows, weight.detach(), Autocast.resultType(x), epsilon);
+        Call call = new Call(rows, weight, Autocast.resultType(x), epsilon);
         Tensor[] inputs = {rows, weight, bias};
         Tensor y;
         try (var _ = new NoGradGuard()) {
@@ -48,6 +48,7 @@ public final class FusedLayerNorm {
         return GradientTape.differentiable(y, inputs, call::backward);
     }
 
+    /** All tensors are inputs of the operation: the tape keeps those for the backward pass, and no others. */
     private record Call(Tensor x, Tensor weight, ScalarType type, double epsilon) {
 
         private int rows() {
