@@ -114,10 +114,17 @@ __device__ void clip(int count, float x[TILE]) {
     }
 }
 
-// A channel in another token; `first` is its place in token 0. One instruction, for the factors have 32 bits.
+// The product of numbers of 32 bits; the compiler would rather multiply 64 bits by 64.
+__device__ unsigned long long product(unsigned x, unsigned y) {
+    unsigned long long z;
+    asm("mul.wide.u32 %0, %1, %2;" : "=l"(z) : "r"(x), "r"(y));
+    return z;
+}
+
+// A channel in another token; `first` is its place in token 0.
 template <typename T>
 __device__ T* inToken(T* first, unsigned token, unsigned channels) {
-    return (T*)((const char*)first + (unsigned long long)token * (channels * (unsigned)sizeof(T)));
+    return (T*)((const char*)first + product(token, channels * (unsigned)sizeof(T)));
 }
 
 // The tokens of a chunk by position.
@@ -162,8 +169,10 @@ struct alignas(16) Rows {
 
     __device__ void clear() {
 #ifdef TENSOR_CORES
-        for (int i = threadIdx.x; i < CHUNK * (RANK - R); i += blockDim.x) {
-            fromFloat(0, steps[i / (RANK - R)][R + i % (RANK - R)]);
+        for (int i = threadIdx.x; i < CHUNK; i += blockDim.x) {
+            for (int r = R; r < RANK; r++) {
+                fromFloat(0, steps[i][r]);
+            }
         }
 #endif
     }
@@ -467,13 +476,13 @@ __device__ void local(LocalShared& shared, const Operands& in, const value* from
     }
 }
 
-extern "C" __global__ void forward_local(Operands in, float* states, float* sums) {
+extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) forward_local(Operands in, float* states, float* sums) {
     __shared__ LocalShared shared;
     local<false>(shared, in, in.tokens, states, sums);
 }
 
 // Against time: dL/dh that leaves a chunk towards the past.
-extern "C" __global__ void backward_local(Operands in, const value* gradY, float* states) {
+extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_local(Operands in, const value* gradY, float* states) {
     __shared__ LocalShared shared;
     local<true>(shared, in, gradY, states, nullptr);
 }
@@ -717,7 +726,7 @@ __device__ void backwardDirection(MergedShared& shared, const Operands& in, cons
 #pragma unroll 1
     for (int t = tiles - 1; t >= 0; t--) {
         int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
-        float u[TILE], g[TILE], s[TILE], gradU[TILE] = {}, gradS[TILE] = {};
+        float u[TILE], g[TILE], s[TILE], fed[TILE] = {}, left[TILE] = {}; // dL/d(s u), dL/ds by the decay
         shared.places.gather(in.tokens + start, in.grid, tile, u);
         shared.places.gather(gradY + start, in.grid, tile, g);
         steps.of(shared.rows, tile, shared.scratch, s);
@@ -749,10 +758,10 @@ __device__ void backwardDirection(MergedShared& shared, const Operands& in, cons
                 int i = nth<REVERSED>(j, TILE);
                 e += g[i] * c[i]; // now dL/dh
                 gradB[i] = s[i] * u[i] * e;
-                float fed = b[i] * e, left = decayed[i] * e;
-                gradU[i] += s[i] * fed;
-                gradS[i] += u[i] * fed + LN2 * a[n] * left;
-                fromDecay += s[i] * left;
+                fed[i] += b[i] * e;
+                float ofExponent = decayed[i] * e;
+                left[i] += LN2 * a[n] * ofExponent;
+                fromDecay += s[i] * ofExponent;
                 e *= decay[i];
             }
             adjoint[n] = e;
@@ -763,9 +772,11 @@ __device__ void backwardDirection(MergedShared& shared, const Operands& in, cons
                 sums[(N + n) * TILE + LaneSums::position()] = sumC;
             }
         }
+        float gradU[TILE], gradS[TILE];
 #pragma unroll
         for (int i = 0; i < TILE; i++) {
-            gradS[i] *= logisticOf(s[i]);
+            gradU[i] = s[i] * fed[i];
+            gradS[i] = (u[i] * fed[i] + left[i]) * logisticOf(s[i]);
             gradBias += gradS[i];
         }
         const unsigned* at = shared.places.tokens + tile * TILE;
@@ -804,7 +815,7 @@ __device__ void backwardDirection(MergedShared& shared, const Operands& in, cons
 
 // All gradients for both directions along one axis. States are those that enter each tile, or, if there are too many
 // of them to be kept, each chunk; adjoints those that enter each chunk from the future.
-extern "C" __global__ void backward_merged(Operands in, const value* gradY, const float* states,
+extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_merged(Operands in, const value* gradY, const float* states,
         const float* adjoints, Gradients out, int axis) {
     __shared__ MergedShared shared;
     Work work(in.grid, axis, blockIdx.x);
