@@ -728,8 +728,8 @@ __device__ void backwardDirection(MergedShared& shared, const Operands& in, cons
         int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
         float u[TILE], g[TILE], s[TILE], fed[TILE] = {}, left[TILE] = {}; // dL/d(s u), dL/ds by the decay
         shared.places.gather(in.tokens + start, in.grid, tile, u);
-        shared.places.gather(gradY + start, in.grid, tile, g);
         steps.of(shared.rows, tile, shared.scratch, s);
+        shared.places.gather(gradY + start, in.grid, tile, g);
         clip(count, g);
         clip(count, s);
         if (withSkip) {
