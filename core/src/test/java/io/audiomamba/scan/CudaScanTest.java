@@ -40,12 +40,20 @@ class CudaScanTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1,1,1,1,1,1", "1,1,7,3,1,1", "2,7,1,5,2,4", "2,5,11,17,2,1", "1,13,3,47,3,2", "3,4,4,33,3,16",
-            "1,9,8,100,7,3", "2,17,1,96,6,1", "1,2,31,193,13,5", "2,16,16,384,24,1", "2,8,8,768,48,1",
-            "1,64,64,96,6,1", "1,33,65,192,6,16", "1,1,300,96,3,16"})
-    void equalsTheOracle(int batch, int height, int width, int channels, int rank, int state) {
+    @CsvSource({"1,1,7,3,1,1", "2,7,1,5,2,4", "3,4,4,33,3,16", "1,64,64,96,6,1"})
+    void equalsTheOracleInFloat32(int batch, int height, int width, int channels, int rank, int state) {
         compare(ScanInputs.random(batch, height, width, channels, rank, state), ScalarType.Float, 1e-5);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"2,17,1,96,6,1", "1,33,65,192,6,16", "2,16,16,384,24,1", "2,8,8,768,48,1", "1,1,300,96,3,16"})
+    void equalsTheOracleInBfloat16(int batch, int height, int width, int channels, int rank, int state) {
         compare(ScanInputs.random(batch, height, width, channels, rank, state), ScalarType.BFloat16, 3e-2);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,13,3,47,6,1", "2,5,11,17,3,16"})
+    void equalsTheOracleInFloat16(int batch, int height, int width, int channels, int rank, int state) {
         compare(ScanInputs.random(batch, height, width, channels, rank, state), ScalarType.Half, 5e-3);
     }
 
