@@ -32,8 +32,10 @@ final class PackCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
-        Map<String, String> failures = PackedDataset.write(dataset, output, rate,
-                (done, all) -> spec.commandLine().getErr().printf("%d of %d clips%n", done, all));
+        Map<String, String> failures;
+        try (ClipProgress progress = new ClipProgress(spec.commandLine().getErr(), "packing")) {
+            failures = PackedDataset.write(dataset, output, rate, progress);
+        }
         failures.forEach((clip, reason) -> spec.commandLine().getErr().println("audiomamba: " + reason));
         spec.commandLine().getOut().printf("%s: %d clips, %d classes, %d Hz; %d clips could not be decoded%n", output,
                 dataset.clips().size() - failures.size(), dataset.labels().size(), rate, failures.size());

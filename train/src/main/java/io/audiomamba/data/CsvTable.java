@@ -5,14 +5,17 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.exc.JacksonIOException;
 import tools.jackson.databind.MappingIterator;
+import tools.jackson.databind.SequenceWriter;
 import tools.jackson.dataformat.csv.CsvMapper;
 import tools.jackson.dataformat.csv.CsvReadFeature;
 import tools.jackson.dataformat.csv.CsvSchema;
 
-/** A CSV file. Spaces around a field do not count. */
-final class CsvTable {
+/** CSV files (RFC 4180). Spaces around a field that is read do not count. */
+public final class CsvTable {
 
     private static final CsvMapper CSV = CsvMapper.builder().enable(CsvReadFeature.TRIM_SPACES)
             .enable(CsvReadFeature.SKIP_EMPTY_LINES).build();
@@ -24,7 +27,7 @@ final class CsvTable {
      *
      * @throws ConfigurationException if it cannot be read or lacks a column
      */
-    static List<Map<String, String>> read(Path file, String... columns) {
+    public static List<Map<String, String>> read(Path file, String... columns) {
         return read(file, CsvSchema.emptySchema().withHeader(), columns);
     }
 
@@ -38,6 +41,17 @@ final class CsvTable {
         CsvSchema.Builder schema = CsvSchema.builder().setAllowComments(true);
         Arrays.stream(columns).forEach(schema::addColumn);
         return read(file, schema.build(), columns);
+    }
+
+    /** Rows of strings and numbers as the content of a file, for {@link WholeFile}. */
+    public static WholeFile.Content write(Stream<? extends List<?>> rows) {
+        return out -> {
+            try (SequenceWriter writer = CSV.writer().writeValues(out)) {
+                rows.forEach(writer::write);
+            } catch (JacksonIOException e) {
+                throw e.getCause();
+            }
+        };
     }
 
     private static List<Map<String, String>> read(Path file, CsvSchema schema, String... columns) {

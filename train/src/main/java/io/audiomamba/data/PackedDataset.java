@@ -10,10 +10,8 @@ import io.audiomamba.error.ConfigurationException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -140,11 +138,7 @@ public final class PackedDataset implements Dataset.Sounds {
                         + failures.values().iterator().next());
             }
             Index index = new Index(dataset.title(), sampleRate, dataset.labels(), entries);
-            Path temporary = folder.resolve(INDEX + ".part");
-            Files.writeString(temporary, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(index),
-                    StandardCharsets.UTF_8);
-            Files.move(temporary, folder.resolve(INDEX), StandardCopyOption.REPLACE_EXISTING,
-                    StandardCopyOption.ATOMIC_MOVE);
+            WholeFile.write(folder.resolve(INDEX), JSON.writerWithDefaultPrettyPrinter().writeValueAsString(index));
         } catch (IOException e) {
             throw new ConfigurationException(folder + ": cannot be written (" + e.getClass().getSimpleName() + ": "
                     + e.getMessage() + ").", e);

@@ -1,6 +1,5 @@
 package io.audiomamba.evaluation;
 
-import java.util.Arrays;
 import java.util.stream.DoubleStream;
 import org.apache.commons.statistics.distribution.NormalDistribution;
 
@@ -21,9 +20,7 @@ public record Metrics(double[] averagePrecision, double[] areaUnderCurve, double
      * @param targets (clips, classes), whether the class is heard
      */
     public static Metrics of(float[][] scores, boolean[][] targets) {
-        int[] once = new int[scores.length];
-        Arrays.fill(once, 1);
-        return new Ranking(scores, targets).metrics(once);
+        return new Ranking(scores, targets).metrics();
     }
 
     /** mAP. */

@@ -2,6 +2,7 @@ package io.audiomamba.evaluation;
 
 import java.util.Arrays;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /**
  * Scores brought into the order that the measures need, once, so that they can be computed for many resamples of the
@@ -9,14 +10,20 @@ import java.util.stream.IntStream;
  */
 final class Ranking {
 
-    // What is packed into each number of an order, below the clip.
-    private static final int RIGHT = 1;
-    private static final int LAST_OF_TIE = 2;
-    private static final int CLIP_SHIFT = 2;
+    /**
+     * The clips of one class by falling score.
+     *
+     * @param entries each clip's number, shifted left by one, and in the lowest bit whether the class is heard in it
+     * @param groups  where clips of one score begin and end, in pairs, for scores that a clip with the class has
+     */
+    private record Order(int[] entries, int[] groups) {}
+
+    /** As many scores as a line of the cache holds. */
+    private static final int BLOCK = 16;
 
     private final int clips;
-    /** Of each class: clips by falling score. */
-    private final int[][] orders;
+    /** Of each class. */
+    private final Order[] orders;
     /** Of each clip: the sum over its labels of the precision at the label's rank. */
     private final double[] precisions;
     /** Of each clip: how many labels it has. */
@@ -30,8 +37,8 @@ final class Ranking {
      */
     Ranking(float[][] scores, boolean[][] targets) {
         clips = scores.length;
-        orders = IntStream.range(0, scores[0].length).parallel().mapToObj(c -> order(scores, targets, c))
-                .toArray(int[][]::new);
+        orders = IntStream.range(0, Math.ceilDiv(scores[0].length, BLOCK)).parallel().boxed()
+                .flatMap(block -> orders(scores, targets, block * BLOCK)).toArray(Order[]::new);
         precisions = new double[clips];
         labels = new int[clips];
         right = new boolean[clips];
@@ -46,21 +53,39 @@ final class Ranking {
         });
     }
 
-    private static int[] order(float[][] scores, boolean[][] targets, int c) {
-        long[] keys = new long[scores.length];
-        for (int i = 0; i < keys.length; i++) {
-            int bits = Float.floatToIntBits(scores[i][c] + 0f); // + 0: no negative zero
-            int ascending = bits < 0 ? ~bits ^ Integer.MIN_VALUE : bits;
-            keys[i] = ((long) ~ascending << 32) | i;
+    /** The orders of {@value #BLOCK} classes: each row of the scores is read once for all of them. */
+    private static Stream<Order> orders(float[][] scores, boolean[][] targets, int first) {
+        int count = Math.min(BLOCK, scores[0].length - first);
+        long[][] keys = new long[count][scores.length];
+        for (int i = 0; i < scores.length; i++) {
+            for (int c = 0; c < count; c++) {
+                int bits = Float.floatToIntBits(scores[i][first + c] + 0f); // + 0: no negative zero
+                int ascending = bits < 0 ? ~bits ^ Integer.MIN_VALUE : bits;
+                keys[c][i] = ((long) ~ascending << 32) | i << 1 | (targets[i][first + c] ? 1 : 0);
+            }
         }
+        return Arrays.stream(keys).map(Ranking::order);
+    }
+
+    /** @param keys of each clip: the score's order in the upper half, falling; the entry in the lower half */
+    private static Order order(long[] keys) {
         Arrays.sort(keys);
-        int[] order = new int[keys.length];
-        for (int i = 0; i < order.length; i++) {
-            int clip = (int) keys[i];
-            boolean last = i == order.length - 1 || keys[i] >> 32 != keys[i + 1] >> 32;
-            order[i] = clip << CLIP_SHIFT | (last ? LAST_OF_TIE : 0) | (targets[clip][c] ? RIGHT : 0);
+        int[] entries = new int[keys.length];
+        IntStream.Builder groups = IntStream.builder();
+        int begin = 0;
+        boolean heard = false;
+        for (int i = 0; i < entries.length; i++) {
+            entries[i] = (int) keys[i];
+            heard |= (entries[i] & 1) == 1;
+            if (i == entries.length - 1 || keys[i] >> 32 != keys[i + 1] >> 32) {
+                if (heard) {
+                    groups.add(begin).add(i + 1);
+                }
+                begin = i + 1;
+                heard = false;
+            }
         }
-        return order;
+        return new Order(entries, groups.build().toArray());
     }
 
     /** Ties are broken by the order of the classes. */
@@ -81,13 +106,15 @@ final class Ranking {
         return clips;
     }
 
+    /** The measures of the clips, each counted once. */
+    Metrics metrics() {
+        int[] once = new int[clips];
+        Arrays.fill(once, 1);
+        return metrics(once);
+    }
+
     /** The measures of the clips, each counted {@code counts} times. */
     Metrics metrics(int[] counts) {
-        double[] averagePrecision = new double[orders.length];
-        double[] areaUnderCurve = new double[orders.length];
-        for (int c = 0; c < orders.length; c++) {
-            classMeasures(orders[c], counts, c, averagePrecision, areaUnderCurve);
-        }
         double precision = 0;
         long labelled = 0;
         long correct = 0;
@@ -98,39 +125,49 @@ final class Ranking {
             correct += right[i] ? counts[i] : 0;
             all += counts[i];
         }
+        double[] averagePrecision = new double[orders.length];
+        double[] areaUnderCurve = new double[orders.length];
+        for (int c = 0; c < orders.length; c++) {
+            classMeasures(orders[c], counts, all, c, averagePrecision, areaUnderCurve);
+        }
         return new Metrics(averagePrecision, areaUnderCurve, labelled == 0 ? Double.NaN : precision / labelled,
                 (double) correct / all);
     }
 
     /**
      * Average precision as scikit-learn defines it, and the area under the curve as the share of pairs of a positive and
-     * a negative clip in the right order, half for a tie (Mann and Whitney).
+     * a negative clip in the right order, half for a tie (Mann and Whitney). Only where positives are is there anything to
+     * compute; all other clips are merely counted.
      */
-    private static void classMeasures(int[] order, int[] counts, int c, double[] averagePrecision,
+    private static void classMeasures(Order order, int[] counts, long all, int c, double[] averagePrecision,
             double[] areaUnderCurve) {
+        int[] entries = order.entries();
+        int[] groups = order.groups();
         long positives = 0;
         long seen = 0;
-        long positivesBefore = 0;
-        long seenBefore = 0;
         double precision = 0;
-        double area = 0;
-        for (int entry : order) {
-            int count = counts[entry >> CLIP_SHIFT];
-            seen += count;
-            positives += (entry & RIGHT) == 0 ? 0 : count;
-            if ((entry & LAST_OF_TIE) != 0) {
-                long tiedPositives = positives - positivesBefore;
-                long tiedNegatives = seen - seenBefore - tiedPositives;
-                if (tiedPositives > 0) {
-                    precision += (double) tiedPositives * positives / seen;
-                }
-                area += tiedNegatives * (positivesBefore + 0.5 * tiedPositives);
-                positivesBefore = positives;
-                seenBefore = seen;
+        double wrongPairs = 0;
+        int i = 0;
+        for (int g = 0; g < groups.length; g += 2) {
+            for (; i < groups[g]; i++) {
+                seen += counts[entries[i] >> 1];
             }
+            long tied = 0;
+            long tiedPositives = 0;
+            for (; i < groups[g + 1]; i++) {
+                int count = counts[entries[i] >> 1];
+                tied += count;
+                tiedPositives += (long) (entries[i] & 1) * count;
+            }
+            if (tiedPositives > 0) {
+                wrongPairs += tiedPositives * (seen - positives + 0.5 * (tied - tiedPositives));
+                positives += tiedPositives;
+                precision += (double) tiedPositives * positives / (seen + tied);
+            }
+            seen += tied;
         }
-        long negatives = seen - positives;
+        double pairs = (double) positives * (all - positives);
         averagePrecision[c] = positives == 0 ? Double.NaN : precision / positives;
-        areaUnderCurve[c] = positives == 0 || negatives == 0 ? Double.NaN : area / ((double) positives * negatives);
+        areaUnderCurve[c] = pairs == 0 ? Double.NaN : (pairs - wrongPairs) / pairs;
     }
 }

@@ -1,6 +1,7 @@
 package io.audiomamba.train;
 
 import io.audiomamba.data.Dataset;
+import io.audiomamba.data.WholeFile;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.evaluation.Calibration;
 import io.audiomamba.evaluation.Evaluator;
@@ -8,7 +9,6 @@ import io.audiomamba.evaluation.Predictions;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -114,15 +114,7 @@ public final class CrossValidation {
     }
 
     private void write(Run run) {
-        Path file = file(run.fold(), run.seed());
-        try {
-            Files.createDirectories(folder);
-            Path temporary = Files.createTempFile(folder, "run", ".part");
-            Files.writeString(temporary, JSON.writeValueAsString(run));
-            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-        } catch (IOException e) {
-            throw new ConfigurationException(file + ": cannot be written (" + e.getMessage() + ").", e);
-        }
+        WholeFile.write(file(run.fold(), run.seed()), JSON.writeValueAsString(run));
     }
 
     /** Reads the runs that there are. */

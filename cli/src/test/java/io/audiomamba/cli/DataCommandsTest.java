@@ -1,0 +1,144 @@
+package io.audiomamba.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.ObjectMapper;
+
+/** The commands that read datasets, on four clips in two folds, one of them corrupt. */
+class DataCommandsTest {
+
+    @TempDir
+    private static Path folder;
+
+    private static Path data;
+    private static Path packed;
+    private static Path model;
+
+    @BeforeAll
+    static void files() throws IOException {
+        Sounds.noise(folder.resolve("a.wav"), 0.5);
+        Sounds.noise(folder.resolve("b.wav"), 1);
+        Sounds.noise(folder.resolve("c.wav"), 0.5);
+        Files.writeString(folder.resolve("d.wav"), "this is no sound");
+        data = Files.writeString(folder.resolve("data.csv"), """
+                file,labels,fold
+                a.wav,dog,1
+                b.wav,rain,1
+                c.wav,dog,2
+                d.wav,rain,2
+                e.wav,rain,2
+                """);
+        Path labels = Files.writeString(folder.resolve("labels.txt"), "rain\ncat\ndog\n");
+        model = folder.resolve("model.safetensors");
+        assertThat(CommandRun.of("init", "--preset", "nano_s1", "--labels", labels, "-o", model).code()).isZero();
+        packed = folder.resolve("packed");
+        CommandRun pack = CommandRun.of("pack", data, "-o", packed);
+        assertThat(pack.code()).isEqualTo(Main.INPUT_FAILED);
+        assertThat(pack.out()).isEqualTo(
+                packed + ": 3 clips, 2 classes, 32000 Hz; 1 clips could not be decoded\n");
+        assertThat(pack.err()).contains("warning: data.csv: 1 of 5 clips are not there, such as e.wav",
+                "d.wav: is not a sound file", "packing: 4 of 4 clips");
+    }
+
+    @Test
+    void evaluateAsText() {
+        CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", data, "--shifts", 2);
+        assertThat(run.code()).isEqualTo(Main.INPUT_FAILED);
+        assertThat(run.err()).contains("d.wav: is not a sound file", "evaluating: 4 of 4 clips");
+        assertThat(run.out()).startsWith("data.csv: 3 clips, 2 classes, 1 skipped\n").contains("2 shifts", "mAP",
+                "mAUC", "d'", "lwlrap", "accuracy", "calibration error", "  dog\n", "  rain\n");
+    }
+
+    @Test
+    void evaluateAsJsonAndIntoAFolder() throws IOException {
+        Path out = folder.resolve("evaluation");
+        CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", packed, "--format", "json", "-o", out);
+        assertThat(run.code()).isEqualTo(Main.DONE);
+        JsonNode json = new ObjectMapper().readTree(run.out());
+        assertThat(json.at("/clips").asInt()).isEqualTo(3);
+        assertThat(json.at("/skipped")).isEmpty();
+        assertThat(Files.readString(out.resolve("evaluation.json"))).isEqualTo(run.out());
+        assertThat(out.resolve("confusion.csv")).exists();
+        assertThat(out.resolve("skipped.csv")).doesNotExist();
+        assertThat(CommandRun.of("evaluate", "--model", model, "--data", packed, "--format", "csv").out())
+                .isEqualTo(Files.readString(out.resolve("classes.csv")));
+    }
+
+    @Test
+    void evaluateOneFold() {
+        CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", packed, "--fold", 1);
+        assertThat(run.out()).startsWith("data.csv: 2 clips, 2 classes\n");
+    }
+
+    @Test
+    void stats() {
+        CommandRun text = CommandRun.of("stats", data);
+        assertThat(text.code()).isEqualTo(Main.INPUT_FAILED);
+        assertThat(text.err()).contains("1 of 5 clips are not there", "d.wav: is not a sound file");
+        assertThat(text.out()).startsWith("data.csv: 4 clips, 2 classes, 0.0 min; 1 missing, 1 cannot be decoded\n")
+                .contains("  clips  fold 1  fold 2  class\n      2       1       1  dog\n", "seconds      0.50 to 1.00",
+                        "3 of 8000 Hz", "groups with equal samples: 1", "a.wav (dog, fold 1) = c.wav (dog, fold 2)",
+                        "htsat-logmel: mean -");
+        CommandRun json = CommandRun.of("stats", packed, "--format", "json", "--front-end", "kaldi-fbank");
+        assertThat(json.code()).isEqualTo(Main.DONE);
+        JsonNode root = new ObjectMapper().readTree(json.out());
+        assertThat(root.at("/clips_by_fold_and_class/2/dog").asInt()).isEqualTo(1);
+        assertThat(root.at("/clips_by_sample_rate/32000").asInt()).isEqualTo(3);
+        assertThat(root.at("/equal/0").toString()).isEqualTo("[\"a.wav\",\"c.wav\"]");
+        assertThat(root.at("/front_end/binMeans")).hasSize(128);
+        assertThat(CommandRun.of("stats", data, "--front-end", "mfcc").code()).isEqualTo(Main.USAGE);
+    }
+
+    @Test
+    void labelsThatDiffer() throws IOException {
+        Path other = Files.writeString(folder.resolve("other.csv"), "file,labels\na.wav,hound\nb.wav,rain\n");
+        CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", other);
+        assertThat(run.code()).isEqualTo(Main.USAGE);
+        assertThat(run.err()).startsWith("audiomamba: The model does not know 1 of the dataset's 2 classes: 'hound';"
+                + " those that only the model has: 'cat', 'dog'").hasLineCount(1);
+        Path map = Files.writeString(folder.resolve("map.csv"), "dataset,model\nhound,dog\n");
+        assertThat(CommandRun.of("evaluate", "--model", model, "--data", other, "--label-map", map).code())
+                .isEqualTo(Main.DONE);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {"evaluate --model MODEL | Missing required option: '--data",
+            "evaluate --model MODEL --data nowhere | nowhere: there is no such file or folder.",
+            "evaluate --model MODEL --data PACKED --fold 9 | data.csv: there is no fold 9; there are 1, 2.",
+            "evaluate --model MODEL --data PACKED --shifts 0 | --shifts is 0 but must be 1 or more.",
+            "evaluate --model MODEL --data PACKED --format xml | '--format'",
+            "evaluate --model MODEL --data PACKED --label-map none.csv | none.csv",
+            "train --recipe esc10 --data PACKED --fold 9 -o OUT | data.csv: there is no fold 9",
+            "train --recipe esc10 --data PACKED --fold 1 -o OUT | without fold 1 there is no clip of rain",
+            "crossval --recipe esc10 --data PACKED --part 0/3 -o OUT | --part must be like 2/15",
+            "crossval --recipe esc10 --data PACKED --seeds 0 -o OUT | --seeds 1 or more",
+            "pack --rate 16000 DATA -o PACKED | holds data.csv at 32000 Hz; pack data.csv at 16000 Hz into another"})
+    void wrongUsage(String line, String message) {
+        Path out = folder.resolve("never");
+        CommandRun run = CommandRun.of((Object[]) line.replace("MODEL", model.toString())
+                .replace("DATA", data.toString()).replace("PACKED", packed.toString()).replace("OUT", out.toString())
+                .split(" "));
+        assertThat(run.code()).isEqualTo(Main.USAGE);
+        assertThat(run.err()).startsWith("audiomamba: ").contains(message).doesNotContain("\tat ");
+        assertThat(run.out()).isEmpty();
+        assertThat(out).doesNotExist();
+    }
+
+    @Test
+    void nothingThatCanBeDecoded() throws IOException {
+        Path broken = Files.writeString(folder.resolve("broken.csv"), "file,labels\nd.wav,rain\n");
+        CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", broken);
+        assertThat(run.code()).isEqualTo(Main.INPUT_FAILED);
+        assertThat(run.err()).contains("audiomamba: broken.csv: none of the 1 clips can be decoded, such as ");
+        assertThat(run.out()).isEmpty();
+    }
+}

@@ -1,0 +1,52 @@
+package io.audiomamba.data;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/**
+ * What one clip sounds like, in figures.
+ *
+ * @param clip    the clip
+ * @param seconds its length
+ * @param rate    samples a second in which it is stored
+ * @param level   root mean square in dB relative to full scale, of a square wave: 0 at most; negative infinity for
+ *                digital silence
+ * @param peak    the largest amplitude in the same unit
+ * @param hash    of the decoded samples, rounded to 16 bits: SHA-256 in hexadecimal
+ */
+public record ClipStatistics(Clip clip, double seconds, int rate, double level, double peak, String hash) {
+
+    static ClipStatistics of(Clip clip, float[] samples, int rate) {
+        ByteBuffer rounded = ByteBuffer.allocate(2 * samples.length).order(ByteOrder.LITTLE_ENDIAN);
+        double squares = 0;
+        float largest = 0;
+        for (float sample : samples) {
+            squares += (double) sample * sample;
+            largest = Math.max(largest, Math.abs(sample));
+            rounded.putShort((short) Math.clamp(Math.round(32767 * sample), Short.MIN_VALUE, Short.MAX_VALUE));
+        }
+        return new ClipStatistics(clip, (double) samples.length / rate, rate,
+                10 * Math.log10(squares / samples.length), 20 * Math.log10(largest), sha256(rounded.array()));
+    }
+
+    private static String sha256(byte[] bytes) {
+        try {
+            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every Java platform has it
+        }
+    }
+
+    /** Whether no sample differs from zero. */
+    public boolean isSilent() {
+        return Double.isInfinite(peak);
+    }
+
+    /** Whether the loudest sample is at full scale, as where a recording was clipped. */
+    public boolean reachesFullScale() {
+        return peak >= -0.001;
+    }
+}
