@@ -15,6 +15,7 @@ import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Pass;
 import io.audiomamba.scan.ScanKernels;
+import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Tensors;
 import java.lang.ref.Cleaner;
 import java.nio.file.Path;
@@ -28,7 +29,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch.DeviceType;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Names what is heard in a sound.
@@ -47,6 +48,7 @@ public final class AudioTagger implements AutoCloseable {
 
     private static final Cleaner CLEANER = Cleaner.create();
 
+    private final Device device;
     private final Description description;
     private final FrontEnd frontEnd;
     private final AudioMamba model;
@@ -55,8 +57,9 @@ public final class AudioTagger implements AutoCloseable {
     private final Cleaner.Cleanable weights;
     private boolean closed;
 
-    private AudioTagger(Checkpoint checkpoint) {
-        Device device = new Device(DeviceType.CPU);
+    private AudioTagger(Checkpoint checkpoint, TaggerOptions options) {
+        device = Devices.named(options.device());
+        device.retainReference(); // a scope of the caller's may end before this tagger does
         description = checkpoint.description();
         frontEnd = FrontEnd.named(description.frontEnd(), device);
         pass = new Pass(ScanKernels.best(device), false);
@@ -64,6 +67,12 @@ public final class AudioTagger implements AutoCloseable {
         model = loaded.model();
         Parameters parameters = loaded.parameters();
         weights = CLEANER.register(this, parameters::close);
+        parameters.to(device);
+    }
+
+    /** {@link #load(Path, TaggerOptions)} with the {@linkplain TaggerOptions#DEFAULT usual options}. */
+    public static AudioTagger load(Path file) {
+        return load(file, TaggerOptions.DEFAULT);
     }
 
     /**
@@ -72,10 +81,15 @@ public final class AudioTagger implements AutoCloseable {
      * @param file a checkpoint of this project
      * @throws AudioMambaException with one sentence if that cannot be done
      */
-    public static AudioTagger load(Path file) {
+    public static AudioTagger load(Path file, TaggerOptions options) {
         try (Checkpoint checkpoint = Checkpoint.open(file)) {
-            return new AudioTagger(checkpoint);
+            return new AudioTagger(checkpoint, options);
         }
+    }
+
+    /** {@link #load(String, TaggerOptions)} with the {@linkplain TaggerOptions#DEFAULT usual options}. */
+    public static AudioTagger load(String name) {
+        return load(name, TaggerOptions.DEFAULT);
     }
 
     /**
@@ -84,9 +98,9 @@ public final class AudioTagger implements AutoCloseable {
      * @param name of a {@linkplain Models known model}, or a file
      * @throws AudioMambaException with one sentence if that cannot be done
      */
-    public static AudioTagger load(String name) {
+    public static AudioTagger load(String name, TaggerOptions options) {
         try (Checkpoint checkpoint = Models.open(name)) {
-            return new AudioTagger(checkpoint);
+            return new AudioTagger(checkpoint, options);
         }
     }
 
@@ -150,7 +164,8 @@ public final class AudioTagger implements AutoCloseable {
             if (closed) {
                 throw new IllegalStateException("this tagger is closed");
             }
-            Tensor features = frontEnd.apply(Tensors.of(window, 1, window.length));
+            Tensor waveform = Tensors.of(window, 1, window.length).to(device, ScalarType.Float);
+            Tensor features = frontEnd.apply(waveform);
             return probabilities(Tensors.toDoubles(model.forward(features, pass).clip()));
         } finally {
             lock.readLock().unlock();

@@ -12,6 +12,7 @@ import io.audiomamba.checkpoint.Description;
 import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.error.AudioException;
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.golden.Generator;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
@@ -193,6 +194,17 @@ class AudioTaggerTest {
         for (String label : LABELS) {
             assertThat(two.score(label)).isCloseTo(one.score(label), within(1e-6));
         }
+    }
+
+    @Test
+    void devices() {
+        Waveform sound = sound(1);
+        try (AudioTagger onCpu = AudioTagger.load(small, new TaggerOptions("cpu"))) {
+            assertThat(onCpu.tag(sound).tags()).extracting(Tag::label)
+                    .containsExactlyElementsOf(tagger.tag(sound).tags().stream().map(Tag::label).toList());
+        }
+        assertThatThrownBy(() -> AudioTagger.load(small, new TaggerOptions("tpu")))
+                .isInstanceOf(ConfigurationException.class).hasMessageContaining("tpu");
     }
 
     @Test

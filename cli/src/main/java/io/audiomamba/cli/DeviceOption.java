@@ -10,6 +10,11 @@ final class DeviceOption {
     @Option(names = "--device", paramLabel = "D", defaultValue = "auto", description = "auto, cpu, cuda or cuda:n (${DEFAULT-VALUE}).")
     private String name;
 
+    /** Its name. */
+    String name() {
+        return name;
+    }
+
     /** The device that was asked for. */
     Device get() {
         return Devices.named(name);

@@ -4,7 +4,6 @@ import io.audiomamba.diagnosis.Diagnosis;
 import io.audiomamba.golden.GoldenSuite;
 import io.audiomamba.scan.ScanKernel;
 import io.audiomamba.scan.ScanKernels;
-import io.audiomamba.torch.Devices;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -29,8 +28,8 @@ final class DoctorCommand implements Callable<Integer> {
     @Option(names = "--scan", paramLabel = "K", description = "Scan kernel; by default the fastest that runs here.")
     private String scan;
 
-    @Option(names = "--device", paramLabel = "D", defaultValue = "auto", description = "auto, cpu, cuda or cuda:n (${DEFAULT-VALUE}).")
-    private String device;
+    @Mixin
+    private DeviceOption device;
 
     @Mixin
     private ThreadsOption threads;
@@ -39,7 +38,7 @@ final class DoctorCommand implements Callable<Integer> {
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
         threads.apply();
-        Device chosen = Devices.named(device);
+        Device chosen = device.get();
         ScanKernel kernel = scan == null ? ScanKernels.best(chosen) : ScanKernels.named(scan, chosen);
         if (golden != null) {
             return check(out, new GoldenSuite(golden), kernel, chosen);

@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command {@code audiomamba}. */
 @Command(name = "audiomamba", mixinStandardHelpOptions = true, versionProvider = Version.class, subcommands = {
@@ -32,7 +33,14 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) {
-        System.exit(commandLine().execute(arguments));
+        CommandLine line = commandLine();
+        try {
+            System.exit(line.execute(arguments));
+        } catch (OutOfMemoryError e) {
+            line.getErr().println("audiomamba: the memory does not suffice (" + e.getMessage()
+                    + "); AUDIOMAMBA_JAVA_OPTIONS=-Xmx4g gives the JVM more.");
+            System.exit(ENVIRONMENT);
+        }
     }
 
     /** The parser of the command, with this project's error messages. */
@@ -43,7 +51,10 @@ public final class Main {
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setParameterExceptionHandler((e, _) -> {
             CommandLine command = e.getCommandLine();
-            command.getErr().println("audiomamba: " + e.getMessage());
+            boolean noCommand = command == line && e instanceof UnmatchedArgumentException u && !u.isUnknownOption();
+            command.getErr().println("audiomamba: " + e.getMessage() + (noCommand
+                    ? "; the commands are " + String.join(", ", line.getSubcommands().keySet()) + "."
+                    : ""));
             command.getErr().println("Try '" + command.getCommandSpec().qualifiedName() + " --help'.");
             return USAGE;
         });

@@ -2,6 +2,7 @@ package io.audiomamba.cli;
 
 import io.audiomamba.AudioTagger;
 import io.audiomamba.Tag;
+import io.audiomamba.TaggerOptions;
 import io.audiomamba.Tagging;
 import io.audiomamba.error.AudioException;
 import io.audiomamba.labels.LabelFilter;
@@ -41,6 +42,9 @@ final class TagCommand implements Callable<Integer> {
     private LabelFilterOptions filter;
 
     @Mixin
+    private DeviceOption device;
+
+    @Mixin
     private ThreadsOption threads;
 
     @Parameters(paramLabel = "FILE", arity = "1..*", description = "WAV, FLAC, MP3, Ogg Vorbis, Opus, AAC, M4A, or the sound of MP4, WebM, Matroska.")
@@ -58,7 +62,7 @@ final class TagCommand implements Callable<Integer> {
         threads.apply();
         int failures = 0;
         TagPrinter printer = format.printer(spec.commandLine().getOut(), spec.commandLine().getErr(), model);
-        try (AudioTagger tagger = AudioTagger.load(model)) {
+        try (AudioTagger tagger = AudioTagger.load(model, new TaggerOptions(device.name()))) {
             LabelFilter wanted = filter.over(tagger.labels());
             for (String file : files) {
                 try {

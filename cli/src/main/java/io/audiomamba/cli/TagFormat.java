@@ -77,6 +77,12 @@ enum TagFormat {
         }
     };
 
+    /** As it is written on the command line. */
+    @Override
+    public String toString() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
     /** @param model what to call the model in the output */
     abstract TagPrinter printer(PrintWriter out, PrintWriter err, String model);
 }

@@ -16,8 +16,9 @@ final class ThreadsOption {
 
     @Option(names = "--threads", paramLabel = "N", description = "Threads to compute with; by default one for each core.")
     void setThreads(int count) {
-        if (count < 1) {
-            throw new ParameterException(spec.commandLine(), "--threads is " + count + " but must be 1 or more.");
+        if (count < 1 || count > Natives.MOST_THREADS) {
+            throw new ParameterException(spec.commandLine(),
+                    "--threads is " + count + " but must be 1 to " + Natives.MOST_THREADS + ".");
         }
         threads = count;
     }

@@ -14,6 +14,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerPointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -28,6 +30,7 @@ public final class AudioReader {
     /** How many samples an array holds at most. */
     private static final int LARGEST = Integer.MAX_VALUE - 16;
     private static final int BLOCK = 1 << 16;
+    private static final Pattern URL = Pattern.compile("([a-z]{2,}):/(.*)");
 
     private AudioReader() {}
 
@@ -77,9 +80,11 @@ public final class AudioReader {
             throw new AudioException(file + ": is a directory, not a sound file.");
         }
         if (!Files.exists(file)) {
-            throw new AudioException(file + (file.toString().matches("[a-z]{2,}:/.*")
-                    ? ": is a URL; nothing is fetched from a network: download it first."
-                    : ": there is no such file."));
+            // Path makes one slash of two.
+            Matcher url = URL.matcher(file.toString());
+            throw new AudioException(url.matches()
+                    ? url.replaceFirst("$1://$2") + ": is a URL; nothing is fetched from a network: download it first."
+                    : file + ": there is no such file.");
         }
         Arena arena = Arena.ofShared();
         MemorySegment bytes;

@@ -71,6 +71,11 @@ final class GoldenCase implements AutoCloseable {
         return setting(name).asString();
     }
 
+    /** A text of the run's description, or {@code otherwise} if it does not state it. */
+    String text(String name, String otherwise) {
+        return run.path(name).asString(otherwise);
+    }
+
     /** A whole number of the run's description. */
     int number(String name) {
         return setting(name).asInt();
@@ -96,12 +101,6 @@ final class GoldenCase implements AutoCloseable {
     /** The names of this file's tensors. */
     List<String> names() {
         return List.copyOf(file.tensors().keySet());
-    }
-
-    /** What the file says of itself under {@code key}, or {@code otherwise}. */
-    double metadata(String key, double otherwise) {
-        String value = file.metadata().get(key);
-        return value == null ? otherwise : Double.parseDouble(value);
     }
 
     RawTensor raw(String tensor) {

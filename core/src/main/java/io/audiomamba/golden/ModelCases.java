@@ -1,5 +1,6 @@
 package io.audiomamba.golden;
 
+import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.Head;
 import io.audiomamba.model.ModelConfig;
@@ -89,6 +90,7 @@ final class ModelCases {
             }
             Head.Output output = model.forward(input,
                     new Pass(golden.kernel(), false, (name, t) -> compareFeature(golden, name, t, channelFirst)));
+            requireAllFeatures(golden);
             compareLogits(golden, output.clip());
             if (gradients) {
                 backward(golden, output.clip(), parameters, input, MODEL_GRADIENT);
@@ -105,6 +107,16 @@ final class ModelCases {
         }
         if (name.equals("pooled") && golden.has(name)) {
             golden.compare(name, feature, OUTPUT);
+        }
+    }
+
+    /** A feature that the model never showed was not compared: the case is not understood. */
+    private static void requireAllFeatures(GoldenCase golden) {
+        for (String name : golden.names()) {
+            boolean isFeature = name.startsWith("feat.") || name.startsWith("mean.");
+            if (isFeature && golden.comparisons().stream().noneMatch(done -> done.quantity().startsWith(name))) {
+                throw new ConfigurationException("the model has no '" + name + "'");
+            }
         }
     }
 

@@ -18,6 +18,9 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class Natives {
 
+    /** More would not fit the libraries' tables, nor serve anything. */
+    public static final int MOST_THREADS = 256;
+
     private Natives() {}
 
     /** Settings that JavaCPP reads when its first class is initialised. */
@@ -41,8 +44,15 @@ public final class Natives {
         }
     }
 
-    /** How many threads one operation uses, LibTorch's own, those of its matrix products and those of the scan. */
+    /**
+     * How many threads one operation uses, LibTorch's own, those of its matrix products and those of the scan.
+     *
+     * @throws IllegalArgumentException if {@code threads} is not in 1 to {@value #MOST_THREADS}
+     */
     public static void setThreads(int threads) {
+        if (threads < 1 || threads > MOST_THREADS) {
+            throw new IllegalArgumentException(threads + " threads, not 1 to " + MOST_THREADS);
+        }
         loadTorch();
         torch.set_num_threads(threads);
         openblas.blas_set_num_threads(threads);
@@ -87,18 +97,22 @@ public final class Natives {
         static final String FAILURE = failureOf("FFmpeg", () -> {
             Loader.load(org.bytedeco.ffmpeg.global.avformat.class);
             Loader.load(org.bytedeco.ffmpeg.global.swresample.class);
-        });
+        }, "");
     }
 
-    /** Null if {@code library} could be loaded, else one sentence. */
-    private static String failureOf(String library, Runnable loading) {
+    /**
+     * Null if {@code library} could be loaded, else one sentence.
+     *
+     * @param needs what this build of it needs beside a folder to be unpacked to
+     */
+    private static String failureOf(String library, Runnable loading, String needs) {
         try {
             loading.run();
             return null;
         } catch (LinkageError | RuntimeException e) {
             Throwable cause = e instanceof ExceptionInInitializerError && e.getCause() != null ? e.getCause() : e;
-            return library + " cannot be loaded on " + Loader.getPlatform() + " (" + cause.getMessage()
-                    + "): it is unpacked to " + cacheFolder()
+            return library + " cannot be loaded on " + Loader.getPlatform() + " (" + cause.getMessage() + "): " + needs
+                    + "it is unpacked to " + cacheFolder()
                     + ", which needs 1 GB of room and may not be read-only; -Dorg.bytedeco.javacpp.cachedir=FOLDER"
                     + " names another.";
         }
@@ -119,8 +133,16 @@ public final class Natives {
         /** What the folder of the build for GPUs ends with. */
         private static final String GPU = "-gpu";
 
+        /** Whether this is the build of the profile {@code gpu}. */
+        private static final boolean FOR_GPUS = torch.class
+                .getResource("/org/bytedeco/pytorch/" + Loader.getPlatform() + GPU) != null;
+
         /** Null when LibTorch is loaded, else one sentence. */
-        static final String FAILURE = failureOf("LibTorch", TorchLibrary::load);
+        static final String FAILURE = failureOf("LibTorch", TorchLibrary::load,
+                FOR_GPUS
+                        ? "this build for GPUs needs the libraries of CUDA 13 and cuDNN 9, found by LD_LIBRARY_PATH or"
+                                + " ldconfig (build without -Pgpu to do without them); "
+                        : "");
 
         private static void load() {
             unpackOnLinux();
@@ -137,9 +159,8 @@ public final class Natives {
             if (!platform.startsWith("linux") || Boolean.getBoolean("org.bytedeco.javacpp.pathsFirst")) {
                 return;
             }
-            boolean gpu = torch.class.getResource("/org/bytedeco/pytorch/" + platform + GPU) != null;
             for (String library : List.of("libc10.so", "libtorch_cpu.so", "libtorch.so")) {
-                String resource = "/org/bytedeco/pytorch/" + platform + (gpu ? GPU : "") + "/" + library;
+                String resource = "/org/bytedeco/pytorch/" + platform + (FOR_GPUS ? GPU : "") + "/" + library;
                 try {
                     if (Loader.cacheResource(org.bytedeco.pytorch.presets.torch.class, resource) == null) {
                         throw new IllegalStateException("the dependency org.bytedeco:pytorch with the classifier "

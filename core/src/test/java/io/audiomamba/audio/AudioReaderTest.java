@@ -144,7 +144,8 @@ class AudioReaderTest {
         refused(file("text.wav", "RIFF? No, just a letter.\n".repeat(40).getBytes(StandardCharsets.UTF_8)),
                 "is not a sound file");
         refused(resource("silent-film.mp4"), "holds no sound");
-        refused(Path.of("http://localhost/clip.mp3"), "is a URL");
+        assertThatThrownBy(() -> AudioReader.read(Path.of("http://localhost/clip.mp3"), RATE))
+                .isInstanceOf(AudioException.class).hasMessageStartingWith("http://localhost/clip.mp3: is a URL");
         refused(file("noise.mp3", randomBytes(5000)), "");
     }
 

@@ -3,11 +3,15 @@ package io.audiomamba.golden;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.audiomamba.Gpu;
+import io.audiomamba.checkpoint.RawTensor;
+import io.audiomamba.checkpoint.Safetensors;
 import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Devices;
 import java.net.URISyntaxException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Supplier;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import org.junit.jupiter.api.DynamicTest;
@@ -60,11 +64,27 @@ class GoldenTest {
 
     @Test
     void aCaseThatIsNotUnderstoodFails(@TempDir Path folder) throws Exception {
-        java.nio.file.Files.writeString(folder.resolve("index.json"),
-                "[{\"file\":\"x.safetensors\",\"run\":{\"kind\":\"something new\"}}]");
-        Device device = Devices.cpu();
-        GoldenSuite.Outcome outcome = new GoldenSuite(folder).run("x.safetensors", ScanKernels.best(device), device);
+        GoldenSuite.Outcome outcome = run(folder, "{\"kind\":\"something new\"}");
         assertThat(outcome.passes()).isFalse();
         assertThat(outcome.failure()).contains("something new");
+    }
+
+    /** Everything that a file holds is compared: what the model does not show must not pass unseen. */
+    @Test
+    void aFeatureThatIsNotUnderstoodFails(@TempDir Path folder) throws Exception {
+        float[] values = new float[1000];
+        Safetensors.write(folder.resolve("x.safetensors"),
+                Map.of("logits", RawTensor.of(values, 1, 1000), "feat.neck", RawTensor.of(values, 1000)), Map.of());
+        GoldenSuite.Outcome outcome = run(folder, """
+                {"kind": "vssm", "variant": "nano_s1", "batch": 1, "height": 33, "width": 47, "weights_salt": "salt",
+                 "input": {"generated": "image"}, "layout_of_features": "NCHW"}""");
+        assertThat(outcome.failure()).contains("feat.neck");
+    }
+
+    private static GoldenSuite.Outcome run(Path folder, String description) throws Exception {
+        Files.writeString(folder.resolve("index.json"),
+                "[{\"file\": \"x.safetensors\", \"run\": " + description + "}]");
+        Device device = Devices.cpu();
+        return new GoldenSuite(folder).run("x.safetensors", ScanKernels.best(device), device);
     }
 }
