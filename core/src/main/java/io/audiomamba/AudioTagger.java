@@ -16,6 +16,7 @@ import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Pass;
 import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Devices;
+import io.audiomamba.torch.Natives;
 import io.audiomamba.torch.Tensors;
 import java.lang.ref.Cleaner;
 import java.nio.file.Path;
@@ -48,6 +49,7 @@ public final class AudioTagger implements AutoCloseable {
 
     private static final Cleaner CLEANER = Cleaner.create();
 
+    private final String name;
     private final Device device;
     private final Description description;
     private final FrontEnd frontEnd;
@@ -58,8 +60,10 @@ public final class AudioTagger implements AutoCloseable {
     private boolean closed;
 
     private AudioTagger(Checkpoint checkpoint, TaggerOptions options) {
+        Natives.loadTorch(); // here it can fail with one sentence, in a class initialiser it cannot
         device = Devices.named(options.device());
         device.retainReference(); // a scope of the caller's may end before this tagger does
+        name = checkpoint.name();
         description = checkpoint.description();
         frontEnd = FrontEnd.named(description.frontEnd(), device);
         pass = new Pass(ScanKernels.best(device), false);
@@ -175,7 +179,8 @@ public final class AudioTagger implements AutoCloseable {
     private double[] probabilities(double[] logits) {
         double[] scaled = Arrays.stream(logits).map(logit -> logit / description.temperature()).toArray();
         if (!Arrays.stream(scaled).allMatch(Double::isFinite)) {
-            throw new CheckpointException("The model's scores are not finite numbers: its weights are damaged.");
+            throw new CheckpointException(
+                    name + ": the model's scores are not finite numbers, so its weights are damaged.");
         }
         if (description.activation() == Activation.SIGMOID) {
             return Arrays.stream(scaled).map(x -> 1 / (1 + Math.exp(-x))).toArray();

@@ -21,6 +21,7 @@ import org.bytedeco.javacpp.PointerScope;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code audiomamba init}. */
@@ -38,7 +39,7 @@ final class InitCommand implements Callable<Integer> {
     @Option(names = "--labels", paramLabel = "FILE", required = true, description = "Classes, one a line; or audioset for its 527.")
     private String labels;
 
-    @Option(names = "--head", paramLabel = "H", defaultValue = "token-semantic", description = "token-semantic or linear (${DEFAULT-VALUE}).", converter = HeadConverter.class)
+    @Option(names = "--head", paramLabel = "H", description = "token-semantic or linear; by default token-semantic, but linear for DASS.", converter = HeadConverter.class)
     private HeadKind head;
 
     @Option(names = "--seed", paramLabel = "N", defaultValue = "19990318", description = "Equal seeds give equal weights (${DEFAULT-VALUE}).")
@@ -52,9 +53,7 @@ final class InitCommand implements Callable<Integer> {
     public Integer call() {
         ModelConfig variant = Variants.named(preset);
         List<String> classes = Labels.read(labels);
-        boolean filterBank = variant.input() == InputKind.FILTER_BANK;
-        ModelConfig config = variant.forAudio(filterBank ? InputKind.FILTER_BANK : InputKind.FOLDED_LOG_MEL,
-                classes.size(), filterBank ? HeadKind.LINEAR : head);
+        ModelConfig config = forSound(variant, classes.size());
         Map<String, String> provenance = new LinkedHashMap<>();
         provenance.put("preset", preset);
         provenance.put("weights", "random, seed " + seed);
@@ -69,5 +68,18 @@ final class InitCommand implements Callable<Integer> {
                     parameters.count(), classes.size());
         }
         return Main.DONE;
+    }
+
+    /** HTS-AT's front end and head around the variant's backbone; DASS has a front end of its own. */
+    private ModelConfig forSound(ModelConfig variant, int classes) {
+        if (variant.input() != InputKind.FILTER_BANK) {
+            return variant.forAudio(InputKind.FOLDED_LOG_MEL, classes, head == null ? HeadKind.TOKEN_SEMANTIC : head);
+        }
+        if (head == HeadKind.TOKEN_SEMANTIC) {
+            throw new ParameterException(spec.commandLine(),
+                    "--head token-semantic needs a folded spectrogram, which " + preset
+                            + " does not read; use linear.");
+        }
+        return variant.forAudio(InputKind.FILTER_BANK, classes, HeadKind.LINEAR);
     }
 }

@@ -33,14 +33,24 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) {
-        CommandLine line = commandLine();
+        System.exit(run(commandLine(), arguments));
+    }
+
+    /** Runs a command; its exit code. */
+    static int run(CommandLine line, String... arguments) {
         try {
-            System.exit(line.execute(arguments));
+            return line.execute(arguments);
+        } catch (ExceptionInInitializerError | NoClassDefFoundError e) {
+            // Classes that need a native library load it when they are initialised.
+            Throwable cause = e.getCause() instanceof ExceptionInInitializerError inner
+                    ? inner.getCause()
+                    : e.getCause();
+            line.getErr().println("audiomamba: " + messageOf(cause instanceof Exception reason ? reason : e));
         } catch (OutOfMemoryError e) {
             line.getErr().println("audiomamba: the memory does not suffice (" + e.getMessage()
                     + "); AUDIOMAMBA_JAVA_OPTIONS=-Xmx4g gives the JVM more.");
-            System.exit(ENVIRONMENT);
         }
+        return ENVIRONMENT;
     }
 
     /** The parser of the command, with this project's error messages. */
@@ -66,14 +76,14 @@ public final class Main {
         return line;
     }
 
-    /** One sentence for the user; of an error that we did not foresee, its kind too. */
-    private static String messageOf(Exception e) {
+    /** One sentence for the user; of an error that we did not foresee, its kind and its first line (LibTorch's have many). */
+    private static String messageOf(Throwable e) {
         return exitCode(e) == ENVIRONMENT && !(e instanceof EnvironmentException)
-                ? "internal error: " + e + " (please report it)"
+                ? "internal error: " + e.toString().lines().findFirst().orElseThrow() + " (please report it)"
                 : e.getMessage();
     }
 
-    private static int exitCode(Exception e) {
+    private static int exitCode(Throwable e) {
         return switch (e) {
             case AudioException _,CheckpointException _ -> INPUT_FAILED;
             case ConfigurationException _,ParameterException _ -> USAGE;

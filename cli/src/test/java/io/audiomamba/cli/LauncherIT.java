@@ -70,6 +70,18 @@ class LauncherIT {
     }
 
     @Test
+    void withoutAnyCacheFolder() throws Exception {
+        Path blocked = Files.createFile(folder.resolve("file"));
+        Result doctor = run(Map.of("AUDIOMAMBA_JAVA_OPTIONS",
+                "-Dorg.bytedeco.javacpp.cachedir=" + blocked.resolve("a") + " -Duser.home=" + blocked.resolve("b")
+                        + " -Djava.io.tmpdir=" + blocked.resolve("c")),
+                "doctor");
+        assertThat(doctor.err).contains("audiomamba: LibTorch cannot be loaded", "names another.")
+                .doesNotContain("\tat ");
+        assertThat(doctor.code).isEqualTo(Main.ENVIRONMENT);
+    }
+
+    @Test
     void withoutAJdk() throws Exception {
         Path home = Files.createDirectory(folder.resolve("home"));
         Path java = Files.createDirectories(folder.resolve("jdk").resolve("bin")).resolve("java");

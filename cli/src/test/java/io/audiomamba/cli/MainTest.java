@@ -2,6 +2,7 @@ package io.audiomamba.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -123,6 +124,7 @@ class MainTest {
             "init --preset nano --labels nowhere.txt -o OUT | nowhere.txt: cannot be read",
             "init --preset nano --labels LABELS | Missing required option: '--output",
             "init --preset nano --labels LABELS --head big -o OUT | not 'big'",
+            "init --preset dass_small --labels LABELS --head token-semantic -o OUT | use linear",
             "doctor --golden nowhere | no index.json", "doctor --scan magic | 'magic' does not run here",
             "doctor --device tpu | no device 'tpu'", "info --seconds 0 MODEL | in (0, 86400]"})
     void wrongUsage(String line, String message) {
@@ -160,6 +162,33 @@ class MainTest {
         assertThat(result.code).isEqualTo(Main.DONE);
         assertThat(result.out).contains("GMAC for 10.0 s", "htsat-logmel, 32000 Hz", "labels (3)", "rain, heavy",
                 "layers.3", "random, seed");
+    }
+
+    /** Classes that need LibTorch load it when they are initialised, and what they throw then is an Error. */
+    @Test
+    void errorsOfTheMachineAreOneSentence() {
+        EnvironmentException reason = new EnvironmentException("No room.");
+        assertThat(failing(new ExceptionInInitializerError(reason))).isEqualTo("audiomamba: No room.");
+        assertThat(failing(new NoClassDefFoundError("X") {
+            private static final long serialVersionUID = 1;
+
+            @Override
+            public Throwable getCause() {
+                return new ExceptionInInitializerError(reason);
+            }
+        })).isEqualTo("audiomamba: No room.");
+        assertThat(failing(new OutOfMemoryError("Java heap space"))).contains("memory does not suffice", "-Xmx");
+    }
+
+    private static String failing(Error error) {
+        CommandLine line = Main.commandLine();
+        StringWriter err = new StringWriter();
+        line.setExecutionStrategy(_ -> {
+            throw error;
+        });
+        line.setErr(new PrintWriter(err, true));
+        assertThat(Main.run(line, "doctor")).isEqualTo(Main.ENVIRONMENT);
+        return err.toString().strip();
     }
 
     @Test

@@ -60,6 +60,11 @@ public final class Checkpoint implements AutoCloseable {
         }
     }
 
+    /** What to call it in errors: its path, or the name of its model. */
+    public String name() {
+        return name;
+    }
+
     public Description description() {
         return description;
     }

@@ -45,9 +45,10 @@ public final class StoredWeights implements Parameters.Source {
         unexpected.remove(name);
         if (raw == null) {
             // Files written before PyTorch 1.0 do not count batches, and nothing in a forward pass reads the count.
-            if (!name.endsWith("num_batches_tracked")) {
-                missing.add(name);
+            if (name.endsWith("num_batches_tracked")) {
+                return Tensors.scoped(() -> Tensors.empty(ScalarType.Float, declaration.shape()).zero_());
             }
+            missing.add(name);
         } else if (!sameShape(raw.shape(), declaration.shape())) {
             misfits.add(name + " is " + raw.shape() + " instead of " + Arrays.toString(declaration.shape()));
         } else if (!isFloating(raw.type()) && !name.endsWith("num_batches_tracked")) {
@@ -55,7 +56,8 @@ public final class StoredWeights implements Parameters.Source {
         } else {
             return load(raw, declaration.shape());
         }
-        return Tensors.scoped(() -> Tensors.empty(ScalarType.Float, declaration.shape()).zero_());
+        // A stand-in of no size: a hostile file may declare any.
+        return Tensors.empty(ScalarType.Float, 0);
     }
 
     /** A float32 copy of {@code raw}. */

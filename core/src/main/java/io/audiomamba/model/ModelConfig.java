@@ -32,6 +32,11 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
         Downsampling downsampling, Normalization normalization, HeadKind head, double dropPath, double ssmDropout,
         double mlpDropout) {
 
+    /** Blocks of a stage: a hostile file could keep its reader busy for ever. */
+    private static final int MOST_BLOCKS = 1000;
+    /** Each stage halves the grid: there is no grid that can be halved as often. */
+    private static final int MOST_STAGES = 16;
+
     /** What the model is fed. */
     public enum InputKind {
         /** An image, (B, channels, H, W). */
@@ -126,8 +131,9 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
         depths = List.copyOf(depths);
         require(inChannels > 0, "in_chans", inChannels, "1 or more");
         require(classes > 0, "num_classes", classes, "1 or more");
-        require(!depths.isEmpty() && depths.stream().allMatch(depth -> depth > 0), "depths", depths,
-                "one positive number for each stage");
+        require(!depths.isEmpty() && depths.stream().allMatch(depth -> depth > 0 && depth <= MOST_BLOCKS), "depths",
+                depths, "a number from 1 to " + MOST_BLOCKS + " for each stage");
+        require(depths.size() <= MOST_STAGES, "depths", depths, "at most " + MOST_STAGES + " numbers");
         require(dims.size() == depths.size() && dims.stream().allMatch(dim -> dim > 0), "dims", dims,
                 "one positive width for each of the " + depths.size() + " stages");
         require(stateSize > 0, "ssm_d_state", stateSize, "1 or more");

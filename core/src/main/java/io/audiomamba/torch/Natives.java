@@ -110,11 +110,13 @@ public final class Natives {
             loading.run();
             return null;
         } catch (LinkageError | RuntimeException e) {
-            Throwable cause = e instanceof ExceptionInInitializerError && e.getCause() != null ? e.getCause() : e;
+            Throwable cause = e;
+            while (cause.getCause() != null) {
+                cause = cause.getCause();
+            }
             return library + " cannot be loaded on " + Loader.getPlatform() + " (" + cause.getMessage() + "): " + needs
                     + "it is unpacked to " + cacheFolder()
-                    + ", which needs 1 GB of room and may not be read-only; -Dorg.bytedeco.javacpp.cachedir=FOLDER"
-                    + " names another.";
+                    + " and needs 1 GB of room there; -Dorg.bytedeco.javacpp.cachedir=FOLDER names another.";
         }
     }
 
@@ -124,7 +126,7 @@ public final class Natives {
         try {
             return Loader.getCacheDir().getPath();
         } catch (IOException e) {
-            return "no folder, since " + e.getMessage();
+            return "no folder, since none can be written to,";
         }
     }
 

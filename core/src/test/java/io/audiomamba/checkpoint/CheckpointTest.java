@@ -10,6 +10,7 @@ import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.ModelConfig.HeadKind;
 import io.audiomamba.model.ModelConfig.InputKind;
+import io.audiomamba.model.ModelConfigJson;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
 import io.audiomamba.torch.Tensors;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import tools.jackson.databind.node.ObjectNode;
 
 class CheckpointTest {
 
@@ -87,6 +89,22 @@ class CheckpointTest {
                     "1 tensor is missing (norm.weight)", "1 tensor is unknown to the model (surplus)",
                     "norm.bias is [5] instead of [128]");
         }
+    }
+
+    /** A small file may claim any size: no memory is reserved for what it does not hold. */
+    @Test
+    void anArchitectureLargerThanTheMachine() {
+        ModelConfig huge = ModelConfigJson.read(ModelConfigJson.write(CONFIG).put("ssm_d_state", 1_000_000_000));
+        Path path = written(new Description(huge, "htsat-logmel", LABELS, Activation.SIGMOID, 1, Map.of()), DType.F32,
+                Map.of());
+        try (Checkpoint checkpoint = Checkpoint.open(path)) {
+            assertThatThrownBy(checkpoint::load).isInstanceOf(CheckpointException.class)
+                    .hasMessageContaining("instead of [128, 1000000000]");
+        }
+        ObjectNode deep = ModelConfigJson.write(CONFIG);
+        deep.putArray("depths").add(1_000_000).add(1).add(1).add(1);
+        assertThatThrownBy(() -> ModelConfigJson.read(deep)).isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("depths");
     }
 
     @Test
