@@ -7,6 +7,7 @@ import io.audiomamba.model.Variants;
 import io.audiomamba.scan.ScanInputs;
 import io.audiomamba.scan.ScanKernel;
 import io.audiomamba.scan.ScanKernels;
+import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Natives;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -53,6 +54,7 @@ public record Diagnosis(Map<String, String> facts, Map<String, String> timings, 
                 + (blasThreads > 0 ? blasThreads + " threads" : "a thread for each core"));
         facts.put("vectors", ScanKernels.hasVectorApi() ? VectorWidth.describe() : "Vector API not enabled");
         facts.put("scan kernels", String.join(", ", ScanKernels.names(device)) + "; used: " + kernel.name());
+        facts.put("GPU", Devices.gpus());
         facts.put("device", device.str().getString());
         facts.put("natives", Natives.cacheFolder());
         return facts;

@@ -43,10 +43,19 @@ public final class Devices {
         };
     }
 
+    /** What GPUs can be used here, or why none. */
+    public static String gpus() {
+        if (torch.cuda_is_available()) {
+            return torch.cuda_device_count() + " by CUDA";
+        }
+        return Natives.isBuiltForGpus()
+                ? "none was found, or its driver, CUDA 13 or cuDNN 9 are not installed"
+                : "this build of LibTorch is for CPUs (for NVIDIA's GPUs, build with -Pgpu)";
+    }
+
     private static Device gpu(int index) {
         if (!torch.cuda_is_available()) {
-            throw new EnvironmentException("There is no CUDA device: this build of LibTorch is for CPUs, or the driver"
-                    + " of the GPU or the CUDA 13 libraries are missing; build with -Pgpu.");
+            throw new EnvironmentException("There is no device cuda: " + gpus() + ".");
         }
         if (index >= torch.cuda_device_count()) {
             throw new EnvironmentException(

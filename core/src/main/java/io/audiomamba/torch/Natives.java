@@ -120,6 +120,11 @@ public final class Natives {
         }
     }
 
+    /** Whether LibTorch's build for GPUs, of the profile {@code gpu}, is on the class path. */
+    static boolean isBuiltForGpus() {
+        return TorchLibrary.FOR_GPUS;
+    }
+
     /** Where the native libraries are unpacked to: the first folder of a few that can be written to. */
     public static String cacheFolder() {
         prepare();
@@ -135,8 +140,7 @@ public final class Natives {
         /** What the folder of the build for GPUs ends with. */
         private static final String GPU = "-gpu";
 
-        /** Whether this is the build of the profile {@code gpu}. */
-        private static final boolean FOR_GPUS = torch.class
+        static final boolean FOR_GPUS = torch.class
                 .getResource("/org/bytedeco/pytorch/" + Loader.getPlatform() + GPU) != null;
 
         /** Null when LibTorch is loaded, else one sentence. */
