@@ -3,6 +3,7 @@ package io.audiomamba.cli;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.train.CrossValidation;
 import io.audiomamba.train.CrossValidation.Figure;
+import io.audiomamba.train.CrossValidationReport;
 import io.audiomamba.train.Recipe;
 import io.audiomamba.train.Trainer;
 import java.io.PrintWriter;
@@ -20,7 +21,7 @@ import picocli.CommandLine.Spec;
 @Command(name = "crossval", mixinStandardHelpOptions = true, description = {
         "Trains on all folds but one and tests on that one, for every fold and seed.",
         "Runs that are done are not repeated; several processes may share the work by --part."})
-final class CrossvalCommand implements Callable<Integer> {
+final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listener {
 
     @Spec
     private CommandSpec spec;
@@ -55,34 +56,52 @@ final class CrossvalCommand implements Callable<Integer> {
         int parts = Integer.parseInt(part.substring(part.indexOf('/') + 1));
         threads.apply();
         Recipe chosen = recipe.get();
-        CrossValidation validation = new CrossValidation(DatasetReader.read(data, spec.commandLine().getErr()),
-                output);
-        validation.run(chosen, seeds, index - 1, parts, device.get(), this::progress);
+        Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
+        CrossValidation validation = new CrossValidation(dataset, output);
+        validation.run(chosen, seeds, index - 1, parts, device.get(), this);
         if (parts == 1) {
-            print(validation.summary());
+            CrossValidation.Summary summary = validation.summary();
+            print(summary);
+            boolean drawn = new CrossValidationReport(dataset.title(), summary, validation.runs()).write(output);
+            spec.commandLine().getOut()
+                    .println(output.resolve(drawn ? "crossval.{json,csv,png}" : "crossval.{json,csv}"));
         }
         return Main.DONE;
     }
 
-    private void progress(String run, Trainer.Epoch epoch) {
+    @Override
+    public void epoch(String run, Trainer.Epoch epoch) {
         spec.commandLine().getErr().printf(Locale.ROOT, "%s  epoch %d  loss %.4f  %.1f clips/s%n", run, epoch.number(),
                 epoch.loss(), epoch.clips() / epoch.seconds());
     }
 
+    @Override
+    public void skipped(String run, String reason) {
+        spec.commandLine().getErr().println("audiomamba: " + run + ": " + reason);
+    }
+
     private void print(CrossValidation.Summary summary) {
         PrintWriter out = spec.commandLine().getOut();
-        out.printf("%d runs%n", summary.runs());
-        out.printf("accuracy             %s%n", percent(summary.accuracy()));
-        out.printf("  %d shifts          %s%n", CrossValidation.SHIFTS, percent(summary.shiftedAccuracy()));
-        out.printf(Locale.ROOT, "  seeds together     %.2f %%%n", 100 * summary.ensemble());
+        out.printf("%d runs; ± is the deviation over seeds%n", summary.runs());
+        out.printf("%-20s %-18s %d shifts%n", "", "plain", CrossValidation.SHIFTS);
+        row(out, "accuracy", summary.accuracy(), summary.shiftedAccuracy());
         summary.foldAccuracies().forEach(
-                (fold, accuracy) -> out.printf(Locale.ROOT, "  fold %-2d            %.2f %%%n", fold, 100 * accuracy));
-        out.printf("mAP                  %s%n", percent(summary.meanAveragePrecision()));
-        out.printf(Locale.ROOT, "calibration error    %.2f %%, with temperature %.3f %.2f %%%n",
+                (fold, plain) -> row(out, "  fold " + fold, plain, summary.shiftedFoldAccuracies().get(fold)));
+        out.printf(Locale.ROOT, "%-20s %.2f%n", "  between folds  ±", 100 * summary.foldDeviation());
+        out.printf(Locale.ROOT, "%-20s %-18s %.2f %%%n", "  seeds together", "", 100 * summary.ensemble());
+        row(out, "mAP", summary.meanAveragePrecision(), summary.shiftedMeanAveragePrecision());
+        out.printf(Locale.ROOT, "%-20s %.2f %%, with temperature %.3f %.2f %%%n", "calibration error",
                 100 * summary.uncalibratedError(), summary.temperature(), 100 * summary.error());
     }
 
+    private static void row(PrintWriter out, String name, Figure plain, Figure shifted) {
+        out.printf("%-20s %-18s %s%n", name, percent(plain), percent(shifted));
+    }
+
     private static String percent(Figure figure) {
-        return String.format(Locale.ROOT, "%.2f %% ± %.2f", 100 * figure.mean(), 100 * figure.deviation());
+        String mean = String.format(Locale.ROOT, "%.2f %%", 100 * figure.mean());
+        return figure.deviation() == null
+                ? mean
+                : mean + String.format(Locale.ROOT, " ± %.2f", 100 * figure.deviation());
     }
 }

@@ -23,29 +23,37 @@ enum EvaluationFormat {
             out.printf("%s: %d clips, %d classes%s%n", evaluation.data(), evaluation.clips().size(),
                     evaluation.labels().size(),
                     evaluation.failures().isEmpty() ? "" : ", " + evaluation.failures().size() + " skipped");
-            boolean shifted = evaluation.shifted() != null;
-            out.printf("%-18s %-25s%s%n", "", "plain", shifted ? " " + evaluation.shifts() + " shifts" : "");
+            Evaluation.Scores plain = evaluation.plain();
+            Evaluation.Scores shifted = evaluation.shifted();
+            line(out, "", " plain", shifted == null ? "" : " " + evaluation.shifts() + " shifts");
             for (Measure measure : Measure.values()) {
-                out.printf("%-18s %s%s%n", measure.symbol(), figure(evaluation.plain(), measure),
-                        shifted ? " " + figure(evaluation.shifted(), measure) : "");
+                line(out, measure.symbol(), figure(plain, measure), shifted == null ? "" : figure(shifted, measure));
             }
-            out.printf(Locale.ROOT, "%-18s %-25.4f%s%n", "calibration error", evaluation.plain().calibrationError(),
-                    shifted ? String.format(Locale.ROOT, " %.4f", evaluation.shifted().calibrationError()) : "");
+            line(out, "calibration error", number(plain.calibrationError()),
+                    shifted == null ? "" : number(shifted.calibrationError()));
             if (evaluation.labels().size() > MOST_CLASSES) {
                 return;
             }
             out.printf("%n%6s %6s %6s  class%n", "AP", "AUC", "clips");
             for (int c = 0; c < evaluation.labels().size(); c++) {
-                out.printf(Locale.ROOT, "%6.4f %6.4f %6d  %s%n", evaluation.plain().metrics().averagePrecision()[c],
-                        evaluation.plain().metrics().areaUnderCurve()[c], evaluation.clipsOf(c),
+                out.printf(Locale.ROOT, "%6.4f %6.4f %6d  %s%n", plain.metrics().averagePrecision()[c],
+                        plain.metrics().areaUnderCurve()[c], evaluation.clipsOf(c),
                         evaluation.labels().get(c));
             }
         }
 
+        private static void line(PrintWriter out, String name, String plain, String shifted) {
+            out.println(String.format("%-18s %-28s %s", name, plain, shifted).stripTrailing());
+        }
+
         private static String figure(Evaluation.Scores scores, Measure measure) {
             Interval interval = scores.intervals().get(measure);
-            return String.format(Locale.ROOT, "%6.4f (%6.4f to %6.4f)", measure.of(scores.metrics()), interval.low(),
-                    interval.high());
+            return number(measure.of(scores.metrics())) + " (" + number(interval.low()) + " to "
+                    + number(interval.high()) + ")";
+        }
+
+        private static String number(double value) {
+            return String.format(Locale.ROOT, "%7.4f", value);
         }
     },
     /** One object. */

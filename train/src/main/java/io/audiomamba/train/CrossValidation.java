@@ -5,6 +5,7 @@ import io.audiomamba.data.WholeFile;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.evaluation.Calibration;
 import io.audiomamba.evaluation.Evaluator;
+import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.evaluation.Predictions;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,7 +16,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.function.BiConsumer;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
 import org.bytedeco.pytorch.Device;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.ObjectMapper;
@@ -44,28 +46,47 @@ public final class CrossValidation {
      * A figure over the seeds.
      *
      * @param mean      of the seeds' values, each over all folds together
-     * @param deviation of those values, with n - 1; NaN for one seed
+     * @param deviation of those values, with n - 1; null for one seed
      */
-    public record Figure(double mean, double deviation) {
+    public record Figure(double mean, Double deviation) {
+
+        static Figure of(List<Predictions> seeds, ToDoubleFunction<Metrics> measure) {
+            return of(seeds.stream().mapToDouble(seed -> measure.applyAsDouble(seed.metrics())).toArray());
+        }
 
         static Figure of(double... values) {
             double mean = Arrays.stream(values).average().orElseThrow();
             double squares = Arrays.stream(values).map(value -> (value - mean) * (value - mean)).sum();
-            return new Figure(mean, values.length < 2 ? Double.NaN : Math.sqrt(squares / (values.length - 1)));
+            return new Figure(mean, values.length < 2 ? null : Math.sqrt(squares / (values.length - 1)));
         }
     }
 
     /**
      * The outcome.
      *
-     * @param foldAccuracies by fold, the means over seeds
-     * @param ensemble       accuracy of the mean over seeds of the shifted logits
-     * @param temperature    that calibrates the plain logits of all runs
-     * @param error          expected calibration error without and with it; the temperature of each fold is that of the
-     *                       other folds
+     * @param runs                  how many there are
+     * @param foldAccuracies        by fold
+     * @param shiftedFoldAccuracies the same over {@value #SHIFTS} shifts
+     * @param foldDeviation         how far the folds' mean accuracies deviate from each other
+     * @param ensemble              accuracy of the mean over seeds of the shifted logits
+     * @param temperature           that calibrates the plain logits of all runs
+     * @param uncalibratedError     expected calibration error without it
+     * @param error                 with it; the temperature of each fold is that of the other folds
      */
-    public record Summary(int runs, Figure accuracy, Figure shiftedAccuracy, Map<Integer, Double> foldAccuracies,
-            double ensemble, Figure meanAveragePrecision, double temperature, double uncalibratedError, double error) {}
+    public record Summary(int runs, Figure accuracy, Figure shiftedAccuracy, Map<Integer, Figure> foldAccuracies,
+            Map<Integer, Figure> shiftedFoldAccuracies, Double foldDeviation, double ensemble,
+            Figure meanAveragePrecision, Figure shiftedMeanAveragePrecision, double temperature,
+            double uncalibratedError, double error) {}
+
+    /** Told how the runs go. */
+    public interface Listener {
+
+        /** After each epoch of a run, which goes by its fold and seed. */
+        void epoch(String run, Trainer.Epoch epoch);
+
+        /** A held-out clip that could not be decoded and is in no prediction: why, in one sentence. */
+        void skipped(String run, String reason);
+    }
 
     private final Dataset dataset;
     private final Path folder;
@@ -88,27 +109,28 @@ public final class CrossValidation {
      *
      * @param part    this call makes the runs whose number, counted from 0, leaves the rest {@code part} when divided by
      *                {@code parts}
-     * @param progress told each run's name and epochs
      */
     public void run(Recipe recipe, int seeds, int part, int parts, Device device,
-            BiConsumer<String, Trainer.Epoch> progress) {
+            Listener listener) {
         List<Integer> folds = dataset.folds();
         for (int i = part; i < folds.size() * seeds; i += parts) {
             int fold = folds.get(i % folds.size());
             long seed = recipe.train().seed() + i / folds.size();
             if (!Files.exists(file(fold, seed))) {
-                write(run(recipe.withSeed(seed), fold, device, progress));
+                write(run(recipe.withSeed(seed), fold, device, listener));
             }
         }
     }
 
-    private Run run(Recipe recipe, int fold, Device device, BiConsumer<String, Trainer.Epoch> progress) {
+    private Run run(Recipe recipe, int fold, Device device, Listener listener) {
+        String name = "fold " + fold + " seed " + recipe.train().seed();
         Dataset held = dataset.fold(fold);
         try (Trainer trainer = new Trainer(recipe, dataset.withoutFold(fold), device)) {
             while (trainer.finishedEpochs() < recipe.train().epochs()) {
-                progress.accept("fold " + fold + " seed " + recipe.train().seed(), trainer.epoch());
+                listener.epoch(name, trainer.epoch());
             }
             Evaluator.Outcome outcome = trainer.predict(held, SHIFTS);
+            outcome.failures().values().forEach(reason -> listener.skipped(name, reason));
             return new Run(fold, recipe.train().seed(), outcome.plain(), outcome.shifted());
         }
     }
@@ -153,39 +175,43 @@ public final class CrossValidation {
             throw new ConfigurationException(folder + ": there is no seed whose folds are all done.");
         }
         List<Run> all = bySeed.values().stream().flatMap(List::stream).toList();
-        List<Predictions> plain = bySeed.values().stream().map(runs -> join(runs.stream().map(Run::plain).toList()))
-                .toList();
-        List<Predictions> shifted = bySeed.values().stream().map(runs -> join(runs.stream().map(Run::shifted).toList()))
-                .toList();
-        Map<Integer, Double> folds = new TreeMap<>();
-        for (int fold : dataset.folds()) {
-            folds.put(fold, all.stream().filter(run -> run.fold() == fold)
-                    .mapToDouble(run -> run.plain().metrics().accuracy()).average().orElseThrow());
-        }
-        Predictions everything = join(all.stream().map(Run::plain).toList());
-        return new Summary(all.size(), accuracies(plain), accuracies(shifted), folds,
-                mean(shifted).metrics().accuracy(),
-                Figure.of(plain.stream().mapToDouble(p -> p.metrics().meanAveragePrecision()).toArray()),
-                Calibration.temperature(everything), Calibration.error(everything, 1), heldOutError(all));
+        List<Predictions> plain = bySeed.values().stream().map(runs -> join(runs, Run::plain)).toList();
+        List<Predictions> shifted = bySeed.values().stream().map(runs -> join(runs, Run::shifted)).toList();
+        Map<Integer, Figure> folds = foldAccuracies(all, Run::plain);
+        Predictions everything = join(all, Run::plain);
+        return new Summary(all.size(), Figure.of(plain, Metrics::accuracy), Figure.of(shifted, Metrics::accuracy),
+                folds, foldAccuracies(all, Run::shifted),
+                Figure.of(folds.values().stream().mapToDouble(Figure::mean).toArray()).deviation(),
+                mean(shifted).metrics().accuracy(), Figure.of(plain, Metrics::meanAveragePrecision),
+                Figure.of(shifted, Metrics::meanAveragePrecision), Calibration.temperature(everything),
+                Calibration.error(everything, 1), heldOutError(all));
     }
 
-    private static Figure accuracies(List<Predictions> seeds) {
-        return Figure.of(seeds.stream().mapToDouble(seed -> seed.metrics().accuracy()).toArray());
+    private Map<Integer, Figure> foldAccuracies(List<Run> runs, Function<Run, Predictions> predictions) {
+        Map<Integer, Figure> folds = new TreeMap<>();
+        for (int fold : dataset.folds()) {
+            folds.put(fold, Figure.of(runs.stream().filter(run -> run.fold() == fold).map(predictions).toList(),
+                    Metrics::accuracy));
+        }
+        return folds;
     }
 
     /** The calibration error where each fold is divided by the temperature that fits the others. */
     private double heldOutError(List<Run> runs) {
         double sum = 0;
+        int clips = 0;
         for (int fold : dataset.folds()) {
-            Predictions others = join(runs.stream().filter(run -> run.fold() != fold).map(Run::plain).toList());
-            Predictions own = join(runs.stream().filter(run -> run.fold() == fold).map(Run::plain).toList());
+            Predictions others = join(runs.stream().filter(run -> run.fold() != fold).toList(), Run::plain);
+            Predictions own = join(runs.stream().filter(run -> run.fold() == fold).toList(), Run::plain);
             sum += Calibration.error(own, Calibration.temperature(others)) * own.logits().length;
+            clips += own.logits().length;
         }
-        return sum / runs.stream().mapToInt(run -> run.plain().logits().length).sum();
+        return sum / clips;
     }
 
-    /** One after the other. */
-    private static Predictions join(List<Predictions> parts) {
+    /** The predictions of all runs, one after the other. */
+    private static Predictions join(List<Run> runs, Function<Run, Predictions> predictions) {
+        List<Predictions> parts = runs.stream().map(predictions).toList();
         return new Predictions(parts.stream().flatMap(part -> part.clips().stream()).toList(),
                 parts.stream().flatMap(part -> Arrays.stream(part.logits())).toArray(float[][]::new),
                 parts.stream().flatMap(part -> Arrays.stream(part.targets())).toArray(boolean[][]::new));

@@ -16,8 +16,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
 
 /** A tiny model on made-up tones, and runs that are written by hand. */
@@ -31,22 +33,33 @@ class CrossValidationTest {
     private Path folder;
 
     private final List<String> trained = new ArrayList<>();
+    private final List<String> skipped = new ArrayList<>();
 
-    private void run(int seeds, int part, int parts) {
-        new CrossValidation(TONES, folder).run(RECIPE, seeds, part, parts, Devices.cpu(),
-                (run, _) -> trained.add(run));
+    private void run(Dataset dataset, int seeds, int part, int parts) {
+        new CrossValidation(dataset, folder).run(RECIPE, seeds, part, parts, Devices.cpu(),
+                new CrossValidation.Listener() {
+                    @Override
+                    public void epoch(String run, Trainer.Epoch epoch) {
+                        trained.add(run);
+                    }
+
+                    @Override
+                    public void skipped(String run, String reason) {
+                        skipped.add(run + ": " + reason);
+                    }
+                });
     }
 
     @Test
     void everyFoldAndSeedOnceHoweverTheWorkIsShared() throws IOException {
-        run(2, 1, 2);
+        run(TONES, 2, 1, 2);
         assertThat(trained).containsExactly("fold 2 seed 7", "fold 2 seed 8");
         CrossValidation validation = new CrossValidation(TONES, folder);
         assertThatThrownBy(validation::summary).isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("no seed whose folds are all done");
-        run(2, 0, 1);
+        run(TONES, 2, 0, 1);
         assertThat(trained.subList(2, 4)).containsExactly("fold 1 seed 7", "fold 1 seed 8");
-        run(2, 0, 1);
+        run(TONES, 2, 0, 1);
         assertThat(trained).hasSize(4);
 
         List<CrossValidation.Run> runs = validation.runs();
@@ -61,7 +74,7 @@ class CrossValidationTest {
         Path file = folder.resolve("fold1-seed8.json");
         String before = Files.readString(file);
         Files.delete(file);
-        run(2, 0, 1);
+        run(TONES, 2, 0, 1);
         assertThat(trained).hasSize(5).last().isEqualTo("fold 1 seed 8");
         assertThat(file).hasContent(before);
     }
@@ -89,8 +102,32 @@ class CrossValidationTest {
         assertThat(summary.runs()).as("the third seed lacks a fold").isEqualTo(4);
         assertThat(summary.accuracy().mean()).isEqualTo((1 + 0.75) / 2);
         assertThat(summary.accuracy().deviation()).isCloseTo(0.25 / Math.sqrt(2), within(1e-12));
-        assertThat(summary.foldAccuracies()).isEqualTo(Map.of(1, 0.75, 2, 1.0));
+        assertThat(summary.foldAccuracies()).extractingByKeys(1, 2).extracting(CrossValidation.Figure::mean)
+                .containsExactly(0.75, 1.0);
+        assertThat(summary.foldAccuracies().get(2).deviation()).isZero();
+        assertThat(summary.foldDeviation()).isCloseTo(0.25 / Math.sqrt(2), within(1e-12));
         assertThat(summary.ensemble()).as("the surer, wrong seed wins in one clip").isEqualTo(0.75);
+    }
+
+    @Test
+    void files() throws IOException {
+        write(2, 1, 1, 0, 1);
+        write(1, 1, 1, 0, 0);
+        CrossValidation validation = new CrossValidation(TONES, folder);
+        new CrossValidationReport("tones", validation.summary(), validation.runs()).write(folder);
+        JsonNode json = new ObjectMapper().readTree(folder.resolve("crossval.json").toFile());
+        assertThat(json.at("/accuracy/mean").asDouble()).isEqualTo(0.75);
+        assertThat(json.at("/accuracy/deviation").isNull()).isTrue();
+        assertThat(Files.readAllLines(folder.resolve("crossval.csv"))).hasSize(3).satisfies(lines -> {
+            assertThat(lines.get(0)).startsWith("seed,fold,clips,accuracy,mAP");
+            assertThat(lines.get(1)).startsWith("1,1,2,0.5,");
+            assertThat(lines.get(2)).startsWith("1,2,2,1.0,1.0,1.0,1.0,1.0");
+        });
+        // Where fonts are missing there is no picture.
+        if (Files.exists(folder.resolve("crossval.png"))) {
+            assertThat(ImageIO.read(folder.resolve("crossval.png").toFile()).getWidth()).isEqualTo(900);
+        }
+        assertThat(validation.runs()).as("the files of the report are no runs").hasSize(2);
     }
 
     @Test
@@ -98,9 +135,12 @@ class CrossValidationTest {
         List<Clip> clips = new ArrayList<>(TONES.clips());
         clips.add(new Clip(Tones.BROKEN, Path.of("x.wav"), List.of(0), 1));
         Dataset dataset = new Dataset("tones", TONES.labels(), clips, List.of(), TONES.sounds());
-        write(1, 1, 1, 0, 1);
-        write(2, 1, 1, 0, 1);
-        assertThat(new CrossValidation(dataset, folder).summary().ensemble()).isEqualTo(1);
+        write(2, 7, 1, 0, 1); // the broken clip is in fold 1: not among those that the missing run trains on
+        run(dataset, 1, 0, 1);
+        assertThat(trained).containsExactly("fold 1 seed 7");
+        assertThat(skipped).containsExactly("fold 1 seed 7: broken: is damaged after 0.10 s.");
+        assertThat(new CrossValidation(dataset, folder).runs()).allMatch(run -> run.plain().clips().size() == 2);
+        assertThat(new CrossValidation(dataset, folder).summary().runs()).isEqualTo(2);
     }
 
     @Test
