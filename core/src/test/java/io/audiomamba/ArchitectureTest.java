@@ -23,18 +23,20 @@ class ArchitectureTest {
                 .layer("frontend").definedBy("..frontend..").layer("scan").definedBy("..scan..").layer("fused")
                 .definedBy("..fused..").layer("audio")
                 .definedBy("..audio..").layer("torch").definedBy("..torch..").layer("error").definedBy("..error..")
-                .layer("labels").definedBy("..labels..").whereLayer("labels")
-                .mayOnlyBeAccessedByLayers("api")
+                .layer("labels").definedBy("..labels..").layer("exchange").definedBy("..exchange..")
+                .whereLayer("labels").mayOnlyBeAccessedByLayers("api", "exchange")
+                .whereLayer("exchange").mayOnlyBeAccessedByLayers("api", "golden")
                 .whereLayer("api").mayNotBeAccessedByAnyLayer().whereLayer("diagnosis").mayNotBeAccessedByAnyLayer()
                 .whereLayer("golden").mayNotBeAccessedByAnyLayer().whereLayer("checkpoint")
-                .mayOnlyBeAccessedByLayers("api", "golden").whereLayer("model")
-                .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint").whereLayer("frontend")
+                .mayOnlyBeAccessedByLayers("api", "golden", "exchange").whereLayer("model")
+                .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint", "exchange")
+                .whereLayer("frontend")
                 .mayOnlyBeAccessedByLayers("api", "golden", "checkpoint").whereLayer("scan")
                 .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "model").whereLayer("fused")
                 .mayOnlyBeAccessedByLayers("model").whereLayer("audio")
                 .mayOnlyBeAccessedByLayers("api").whereLayer("error")
                 .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint", "model", "frontend", "scan",
-                        "audio", "torch", "labels")
+                        "audio", "torch", "labels", "exchange")
                 .check(CLASSES);
     }
 

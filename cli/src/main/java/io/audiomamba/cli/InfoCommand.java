@@ -5,6 +5,7 @@ import io.audiomamba.checkpoint.Checkpoint;
 import io.audiomamba.checkpoint.Description;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.model.ComputeCost;
+import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.ModelConfigJson;
 import io.audiomamba.torch.Devices;
 import java.io.PrintWriter;
@@ -77,6 +78,9 @@ final class InfoCommand implements Callable<Integer> {
     }
 
     private Map<String, String> useOf(Description description) {
+        if (description.model().input() == InputKind.IMAGE) {
+            return Map.of("front end", "none: a model of images, to start a training from (train --init)");
+        }
         FrontEnd frontEnd = FrontEnd.named(description.frontEnd(), Devices.cpu());
         double window = (double) frontEnd.windowSamples() / frontEnd.sampleRate();
         long windows = (long) Math.ceil(seconds / window);

@@ -14,8 +14,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
 /** The command {@code audiomamba}. */
 @Command(name = "audiomamba", mixinStandardHelpOptions = true, versionProvider = Version.class, subcommands = {
         TagCommand.class, InitCommand.class, InfoCommand.class, DoctorCommand.class, PackCommand.class,
-        StatsCommand.class,
-        TrainCommand.class, EvaluateCommand.class, CrossvalCommand.class}, description = {
+        StatsCommand.class, TrainCommand.class, EvaluateCommand.class, CrossvalCommand.class, ImportCommand.class,
+        ExportCommand.class}, description = {
                 "Names what is heard in a sound, with a state space model.",
                 ""}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {
                         "0:done", "1:some inputs failed", "2:wrong usage", "3:this machine lacks something"})

@@ -192,6 +192,25 @@ class MainTest {
     }
 
     @Test
+    void importAndExport() {
+        Path pth = Path.of("..", "core", "src", "test", "resources", "golden", "dass_nano_check.pth");
+        Path imported = folder.resolve("dass.safetensors");
+        Result result = run("import", pth, "-o", imported, "--labels", "audioset");
+        assertThat(result.err).isEmpty();
+        assertThat(result.out).contains("nano_s1", "450,623 parameters", "kaldi-fbank", "527 classes");
+        assertThat(run("tag", "--model", imported, "--allow", "/m/0bt9lr", clip).out).contains("Dog");
+        assertThat(run("info", imported).out).contains("source SHA-256", "imported by");
+        Path exported = folder.resolve("dass.pth");
+        assertThat(run("export", imported, "--format", "pth", "--names", "hf", "--dtype", "f16", "-o", exported).out)
+                .contains("114 tensors");
+        assertThat(run("tag", "--model", exported, clip).code).isEqualTo(Main.DONE);
+        assertThat(run("import", pth, "-o", imported, "--labels", labels).err)
+                .contains("names 3 classes, but the model has 527");
+        assertThat(run("import", clip, "-o", folder.resolve("never")).code).isEqualTo(Main.INPUT_FAILED);
+        assertThat(run("export", imported, "--format", "onnx", "-o", exported).code).isEqualTo(Main.USAGE);
+    }
+
+    @Test
     void helpAndVersion() {
         assertThat(run("--help").out).contains("tag", "init", "info", "doctor", "Exit codes");
         assertThat(run("tag", "--help").out).contains("--top-k", "--threshold", "--format");

@@ -5,6 +5,7 @@ import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.Parameters;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import io.audiomamba.torch.Tensors;
@@ -12,7 +13,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-/** A model in a safetensors file that {@linkplain Description describes itself}. */
+/** A model in a file that {@linkplain Description describes itself}: safetensors, or an export for PyTorch. */
 public final class Checkpoint implements AutoCloseable {
 
     /**
@@ -25,12 +26,14 @@ public final class Checkpoint implements AutoCloseable {
 
     private final String name;
     private final TensorFile file;
+    private final Map<String, RawTensor> tensors;
     private final Description description;
 
     private Checkpoint(String name, TensorFile file) {
         this.name = name;
         this.file = file;
         this.description = Description.fromMetadata(name, file.metadata());
+        this.tensors = KeyNames.official(file.tensors());
     }
 
     /**
@@ -69,9 +72,9 @@ public final class Checkpoint implements AutoCloseable {
         return description;
     }
 
-    /** The stored tensors; valid until this is closed. */
+    /** The stored tensors under their {@linkplain KeyNames#official official names}; valid until this is closed. */
     public Map<String, RawTensor> tensors() {
-        return file.tensors();
+        return tensors;
     }
 
     /**
@@ -80,7 +83,7 @@ public final class Checkpoint implements AutoCloseable {
      * @throws CheckpointException if tensors are missing, unknown or of another shape, which it lists
      */
     public Loaded load() {
-        StoredWeights weights = new StoredWeights(name, file.tensors());
+        StoredWeights weights = new StoredWeights(name, tensors);
         Parameters parameters = new Parameters(weights);
         try (var _ = new PointerScope()) {
             AudioMamba model = new AudioMamba(description.model(), parameters);
@@ -107,9 +110,10 @@ public final class Checkpoint implements AutoCloseable {
         try (var _ = new PointerScope()) {
             Map<String, RawTensor> raw = new LinkedHashMap<>();
             tensors.forEach((name, tensor) -> {
-                Tensor host = tensor.detach().cpu().to(scalar).contiguous();
-                raw.put(name, new RawTensor(type, java.util.Arrays.stream(Tensors.shape(host)).boxed().toList(),
-                        Tensors.memory(host)));
+                boolean count = tensor.dim() == 0; // of batches: more than half precision can hold
+                Tensor host = tensor.detach().cpu().to(count ? ScalarType.Float : scalar).contiguous();
+                raw.put(name, new RawTensor(count ? DType.F32 : type,
+                        Arrays.stream(Tensors.shape(host)).boxed().toList(), Tensors.memory(host)));
             });
             Safetensors.write(path, raw, description.toMetadata());
         }

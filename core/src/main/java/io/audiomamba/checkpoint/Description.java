@@ -72,16 +72,26 @@ public record Description(ModelConfig model, String frontEnd, List<String> label
     }
 
     /**
-     * The name of the front end that feeds a model.
-     *
-     * @throws ConfigurationException if a model of images is asked to hear
+     * The {@link FrontEnd#name() name} of the front end that feeds a model; {@link FrontEnd#NONE} for a model of images.
      */
     public static String frontEndOf(InputKind input) {
         return switch (input) {
             case LOG_MEL, FOLDED_LOG_MEL -> LogMel.NAME;
             case FILTER_BANK -> KaldiFbank.NAME;
-            case IMAGE -> throw new ConfigurationException("A model of images has no front end for sound.");
+            case IMAGE -> FrontEnd.NONE;
         };
+    }
+
+    /** This description with more, or other, entries of {@code provenance}. */
+    public Description with(Map<String, String> entries) {
+        Map<String, String> all = new LinkedHashMap<>(provenance);
+        all.putAll(entries);
+        return new Description(model, frontEnd, labels, activation, temperature, all);
+    }
+
+    /** Whether these metadata are a description, good or not. */
+    public static boolean isIn(Map<String, String> metadata) {
+        return metadata.containsKey(FORMAT);
     }
 
     /** As the metadata of a safetensors file. */
@@ -109,7 +119,7 @@ public record Description(ModelConfig model, String frontEnd, List<String> label
      * @throws CheckpointException if it is not a checkpoint of this project
      */
     public static Description fromMetadata(String file, Map<String, String> metadata) {
-        if (!metadata.containsKey(FORMAT)) {
+        if (!isIn(metadata)) {
             throw new CheckpointException(
                     file + ": does not say what model it holds, nor its labels: it was not written"
                             + " by AudioMamba, and must be imported first (audiomamba import).");

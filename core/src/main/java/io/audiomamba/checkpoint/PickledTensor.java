@@ -41,6 +41,12 @@ record PickledTensor(Storage storage, long offset, List<Long> shape, List<Long> 
         return STORAGES.get(name);
     }
 
+    /** The class, in PyTorch's module, of storages of {@code type}. */
+    static String storageClass(DType type) {
+        return STORAGES.entrySet().stream().filter(entry -> entry.getValue() == type).findFirst().orElseThrow().getKey()
+                .substring("torch.".length());
+    }
+
     /** Whether {@code name} is a function of PyTorch that makes a tensor. */
     static boolean isBuilder(String name) {
         return BUILDERS.contains(name);

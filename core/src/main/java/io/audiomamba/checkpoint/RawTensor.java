@@ -53,6 +53,28 @@ public record RawTensor(DType type, List<Long> shape, MemorySegment data) {
         return new RawTensor(type, newShape, data);
     }
 
+    /**
+     * The same values, rounded where they must be, as {@code newType}; this tensor itself if it is of that type already.
+     *
+     * @param newType F32, F16 or I64
+     */
+    public RawTensor as(DType newType) {
+        if (newType == type) {
+            return this;
+        }
+        int count = Math.toIntExact(elements());
+        MemorySegment converted = MemorySegment.ofArray(new byte[Math.multiplyExact(count, newType.bytes())]);
+        for (int i = 0; i < count; i++) {
+            switch (newType) {
+                case F32 -> converted.setAtIndex(FLOAT, i, (float) get(i));
+                case F16 -> converted.setAtIndex(SHORT, i, Float.floatToFloat16((float) get(i)));
+                case I64 -> converted.setAtIndex(LONG, i, (long) get(i));
+                default -> throw new IllegalArgumentException("tensors are not converted to " + newType);
+            }
+        }
+        return new RawTensor(newType, shape, converted);
+    }
+
     /** The element at row-major position {@code index} as a double. */
     public double get(long index) {
         return switch (type) {

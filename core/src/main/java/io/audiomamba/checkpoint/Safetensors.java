@@ -9,10 +9,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -53,7 +51,7 @@ public final class Safetensors {
         Arena arena = Arena.ofShared();
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             MemorySegment bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-            return parse(file.toString(), bytes, arena);
+            return parse(file.toString(), file, bytes, arena);
         } catch (NoSuchFileException e) {
             arena.close();
             throw new CheckpointException(file + ": there is no such file.", e);
@@ -73,10 +71,10 @@ public final class Safetensors {
      * @throws CheckpointException if it is not well formed
      */
     static TensorFile of(MemorySegment bytes, String name) {
-        return parse(name, bytes, Arena.ofShared());
+        return parse(name, null, bytes, Arena.ofShared());
     }
 
-    private static TensorFile parse(String file, MemorySegment bytes, Arena arena) {
+    private static TensorFile parse(String file, Path path, MemorySegment bytes, Arena arena) {
         if (bytes.byteSize() < Long.BYTES) {
             throw bad(file, "it has only " + bytes.byteSize() + " bytes");
         }
@@ -112,7 +110,7 @@ public final class Safetensors {
             tensors.put(e.name(),
                     new RawTensor(e.type(), e.shape(), data.asSlice(e.begin(), e.end() - e.begin())));
         }
-        return new TensorFile(arena, tensors, metadata);
+        return new TensorFile(path, arena, tensors, metadata);
     }
 
     private static Entry entry(String file, String name, JsonNode json, long available) {
@@ -197,38 +195,11 @@ public final class Safetensors {
         while (head.hasRemaining()) {
             head.put((byte) ' ');
         }
-        Path target = file.toAbsolutePath();
-        Path temporary = null;
-        try {
-            temporary = Files.createTempFile(target.getParent(), target.getFileName().toString(), ".part");
-            try (FileChannel channel = FileChannel.open(temporary, StandardOpenOption.WRITE)) {
-                writeFully(channel, head.flip());
-                for (RawTensor tensor : tensors.values()) {
-                    writeFully(channel, tensor.data());
-                }
-                channel.force(true);
+        WholeFile.write(file, channel -> {
+            WholeFile.writeFully(channel, head.flip());
+            for (RawTensor tensor : tensors.values()) {
+                WholeFile.writeFully(channel, tensor.data());
             }
-            Files.move(temporary, target, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
-        } catch (IOException e) {
-            if (temporary != null) {
-                temporary.toFile().delete();
-            }
-            throw new CheckpointException(
-                    file + ": cannot be written (" + e.getClass().getSimpleName() + ": " + e.getMessage() + ").", e);
-        }
-    }
-
-    private static void writeFully(FileChannel channel, MemorySegment data) throws IOException {
-        // A ByteBuffer holds at most 2 GB.
-        long slice = 1L << 30;
-        for (long offset = 0; offset < data.byteSize(); offset += slice) {
-            writeFully(channel, data.asSlice(offset, Math.min(slice, data.byteSize() - offset)).asByteBuffer());
-        }
-    }
-
-    private static void writeFully(FileChannel channel, ByteBuffer buffer) throws IOException {
-        while (buffer.hasRemaining()) {
-            channel.write(buffer);
-        }
+        });
     }
 }

@@ -40,24 +40,36 @@ public final class StoredWeights implements Parameters.Source {
 
     @Override
     public Tensor tensor(Parameters.Declaration declaration) {
+        // Files written before PyTorch 1.0 do not count batches, and nothing in a forward pass reads the count.
+        if (isBatchCount(declaration.name()) && !stored.containsKey(declaration.name())) {
+            return Tensors.scoped(() -> Tensors.empty(ScalarType.Float, declaration.shape()).zero_());
+        }
+        RawTensor raw = fitting(declaration);
+        // A stand-in of no size: a hostile file may declare any.
+        return raw == null ? Tensors.empty(ScalarType.Float, 0) : load(raw, declaration.shape());
+    }
+
+    /** The stored tensor for {@code declaration}, or null where that does not fit, which is noted. */
+    public RawTensor fitting(Parameters.Declaration declaration) {
         String name = declaration.name();
         RawTensor raw = stored.get(name);
         unexpected.remove(name);
         if (raw == null) {
-            // Files written before PyTorch 1.0 do not count batches, and nothing in a forward pass reads the count.
-            if (name.endsWith("num_batches_tracked")) {
-                return Tensors.scoped(() -> Tensors.empty(ScalarType.Float, declaration.shape()).zero_());
+            if (!isBatchCount(name)) {
+                missing.add(name);
             }
-            missing.add(name);
-        } else if (!sameShape(raw.shape(), declaration.shape())) {
+        } else if (!sameShape(raw, declaration)) {
             misfits.add(name + " is " + raw.shape() + " instead of " + Arrays.toString(declaration.shape()));
-        } else if (!isFloating(raw.type()) && !name.endsWith("num_batches_tracked")) {
+        } else if (!isFloating(raw.type()) && !isBatchCount(name)) {
             misfits.add(name + " is of type " + raw.type() + ", not of a floating-point one");
         } else {
-            return load(raw, declaration.shape());
+            return raw;
         }
-        // A stand-in of no size: a hostile file may declare any.
-        return Tensors.empty(ScalarType.Float, 0);
+        return null;
+    }
+
+    private static boolean isBatchCount(String name) {
+        return name.endsWith("num_batches_tracked");
     }
 
     /** A float32 copy of {@code raw}. */
@@ -89,7 +101,9 @@ public final class StoredWeights implements Parameters.Source {
     }
 
     /** VMamba's channels-first layers keep linear weights as 1 x 1 convolutions: trailing ones mean nothing. */
-    private static boolean sameShape(List<Long> stored, long[] declared) {
+    static boolean sameShape(RawTensor raw, Parameters.Declaration declaration) {
+        List<Long> stored = raw.shape();
+        long[] declared = declaration.shape();
         int rank = stored.size();
         while (rank > declared.length && stored.get(rank - 1) == 1) {
             rank--;

@@ -9,8 +9,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
@@ -24,15 +26,19 @@ public final class TensorFile implements AutoCloseable {
     /** The first byte of every pickle of protocol 2 or later. */
     private static final int PICKLE_PROTOCOL = 0x80;
 
+    private final List<Path> files;
     private final Map<String, RawTensor> tensors;
     private final Map<String, String> metadata;
     private final Runnable release;
 
-    TensorFile(Arena arena, Map<String, RawTensor> tensors, Map<String, String> metadata) {
-        this(tensors, metadata, arena::close);
+    /** @param file that holds it all; null for what is in memory */
+    TensorFile(Path file, Arena arena, Map<String, RawTensor> tensors, Map<String, String> metadata) {
+        this(file == null ? List.of() : List.of(file), tensors, metadata, arena::close);
     }
 
-    private TensorFile(Map<String, RawTensor> tensors, Map<String, String> metadata, Runnable release) {
+    private TensorFile(List<Path> files, Map<String, RawTensor> tensors, Map<String, String> metadata,
+            Runnable release) {
+        this.files = files;
         this.tensors = Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
         this.metadata = Collections.unmodifiableMap(new LinkedHashMap<>(metadata));
         this.release = release;
@@ -118,11 +124,18 @@ public final class TensorFile implements AutoCloseable {
                 }
                 tensors.put(entry.getKey(), tensor);
             });
-            return new TensorFile(tensors, Map.of(), release);
+            List<Path> files = Stream.concat(Stream.of(index), shards.keySet().stream().map(index::resolveSibling))
+                    .toList();
+            return new TensorFile(files, tensors, Map.of(), release);
         } catch (CheckpointException e) {
             release.run();
             throw e;
         }
+    }
+
+    /** What was opened, with the files that it refers to; none for what is in memory. */
+    public List<Path> files() {
+        return files;
     }
 
     /** The tensors by name, in the order of the file. */

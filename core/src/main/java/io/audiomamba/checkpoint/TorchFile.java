@@ -17,9 +17,12 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.zip.CRC32;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * What {@code torch.save} writes: a zip file with a pickle and one entry for each storage, or, before PyTorch 1.6,
@@ -32,6 +35,9 @@ final class TorchFile {
             "model_ema", "state_dict_ema");
     private static final BigInteger LEGACY_MAGIC = new BigInteger("1950a86a20f9469cfc6c", 16);
     private static final long LARGEST_PICKLE = 256L << 20;
+    /** Within the archive's folder; PyTorch reads no entry that it does not know. */
+    static final String METADATA_ENTRY = "extra/audiomamba.json";
+    private static final JsonMapper JSON = new JsonMapper();
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private TorchFile() {}
@@ -60,14 +66,27 @@ final class TorchFile {
                 }
                 tensors.put(tensor.getKey(), tensor.getValue().read(storages.get(storage.key())));
             }
-            return new TensorFile(Arena.ofShared(), tensors, Map.of());
+            return new TensorFile(file, Arena.ofShared(), tensors, metadata(zip, root));
         } catch (BadPickleException e) {
             throw bad(file, e.getMessage());
+        } catch (JacksonException e) {
+            throw bad(file, "its " + METADATA_ENTRY + " is not JSON: " + e.getOriginalMessage());
         } catch (ZipException e) {
             throw bad(file, "its zip directory is damaged (" + e.getMessage() + "): it may be truncated");
         } catch (IOException e) {
             throw new CheckpointException(file + ": cannot be read (" + e.getMessage() + ").", e);
         }
+    }
+
+    /** What AudioMamba wrote beside the tensors, where PyTorch does not look; empty for other files. */
+    private static Map<String, String> metadata(ZipFile zip, String root) throws IOException {
+        ZipEntry entry = zip.getEntry(root + METADATA_ENTRY);
+        Map<String, String> metadata = new LinkedHashMap<>();
+        if (entry != null) {
+            byte[] json = content(zip, entry, LARGEST_PICKLE).toArray(ValueLayout.JAVA_BYTE);
+            JSON.readTree(json).properties().forEach(e -> metadata.put(e.getKey(), e.getValue().asString()));
+        }
+        return metadata;
     }
 
     /** {@code torch.save} does not compress, so no entry is larger than the file: memory stays bounded by it. */
@@ -77,7 +96,14 @@ final class TorchFile {
                     + entry.getSize() + " bytes), which torch.save never writes");
         }
         try (InputStream in = zip.getInputStream(entry)) {
-            return MemorySegment.ofArray(in.readAllBytes());
+            byte[] bytes = in.readAllBytes();
+            CRC32 checksum = new CRC32();
+            checksum.update(bytes);
+            if (checksum.getValue() != entry.getCrc()) {
+                throw new BadPickleException(
+                        "its part " + entry.getName() + " is damaged: it does not have its checksum");
+            }
+            return MemorySegment.ofArray(bytes);
         }
     }
 
@@ -90,7 +116,7 @@ final class TorchFile {
         Arena arena = Arena.ofShared();
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
             MemorySegment bytes = channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size(), arena);
-            return new TensorFile(arena, legacyTensors(bytes), Map.of());
+            return new TensorFile(file, arena, legacyTensors(bytes), Map.of());
         } catch (BadPickleException e) {
             arena.close();
             throw bad(file, e.getMessage());

@@ -8,6 +8,9 @@ import org.bytedeco.pytorch.Tensor;
 /** Turns sound into the image that a model was trained on. Holds constants only: threads may share one. */
 public sealed interface FrontEnd permits LogMel, KaldiFbank {
 
+    /** What a checkpoint calls the front end that a model of images does not have. */
+    String NONE = "none";
+
     /** What a checkpoint calls this front end. */
     String name();
 
@@ -29,12 +32,14 @@ public sealed interface FrontEnd permits LogMel, KaldiFbank {
     /**
      * The front end that {@link #name()} names, for tensors of {@code device}.
      *
-     * @throws ConfigurationException if there is none
+     * @throws ConfigurationException if there is none, as for a model of images
      */
     static FrontEnd named(String name, Device device) {
         return switch (name) {
             case LogMel.NAME -> new LogMel(device);
             case KaldiFbank.NAME -> new KaldiFbank(device);
+            case NONE -> throw new ConfigurationException("A model of images cannot hear: it is a start for a training"
+                    + " (audiomamba train --init).");
             default -> throw new ConfigurationException("There is no front end '" + name + "'; known are "
                     + String.join(", ", List.of(LogMel.NAME, KaldiFbank.NAME)) + ".");
         };

@@ -18,14 +18,14 @@ import org.junit.jupiter.api.io.TempDir;
 /** What torch.save writes in the wild, made by hand. */
 class TorchFileTest {
 
-    private static final Map<String, byte[]> STORAGES = Map.of("0", Pickle.floats(1, 2, 3, 4, 5, 6), "1",
+    private static final Map<String, byte[]> STORAGES = Map.of("0", TorchZips.floats(1, 2, 3, 4, 5, 6), "1",
             new byte[] {0, 0x3c, 0, (byte) 0xc0});
 
     @TempDir
     private Path folder;
 
-    private Path zip(Pickle pickle) throws Exception {
-        return Pickle.zip(folder.resolve("model.pth"), pickle.end(), STORAGES);
+    private Path zip(PickleWriter pickle) throws Exception {
+        return TorchZips.zip(folder.resolve("model.pth"), pickle.end(), STORAGES);
     }
 
     private static void assertWeight(TensorFile file) {
@@ -34,13 +34,18 @@ class TorchFileTest {
         assertThat(weight.toFloats()).containsExactly(1, 2, 3, 4, 5, 6);
     }
 
-    private static Pickle weight(Pickle pickle) {
-        return pickle.text("a.weight").tensor("FloatStorage", "0", 6, 0, new int[] {2, 3}, new int[] {3, 1});
+    private static PickledTensor view(String storage, DType type, long size, long offset, List<Long> shape,
+            List<Long> strides) {
+        return new PickledTensor(new PickledTensor.Storage(storage, type, size), offset, shape, strides);
+    }
+
+    private static PickleWriter weight(PickleWriter pickle) {
+        return pickle.text("a.weight").tensor(view("0", DType.F32, 6, 0, List.of(2L, 3L), List.of(3L, 1L)));
     }
 
     @Test
     void aPlainDict() throws Exception {
-        try (TensorFile file = TensorFile.open(zip(weight(new Pickle().op('}')).op('s')))) {
+        try (TensorFile file = TensorFile.open(zip(weight(new PickleWriter().op('}')).op('s')))) {
             assertWeight(file);
         }
     }
@@ -48,7 +53,8 @@ class TorchFileTest {
     /** {@code model.state_dict()}: the metadata is an attribute, set by BUILD. */
     @Test
     void anOrderedDictWithMetadata() throws Exception {
-        Pickle pickle = weight(new Pickle().orderedDict()).op('s').op('}').text("_metadata").orderedDict().op('s')
+        PickleWriter pickle = weight(new PickleWriter().orderedDict()).op('s').op('}').text("_metadata").orderedDict()
+                .op('s')
                 .op('b');
         try (TensorFile file = TensorFile.open(zip(pickle))) {
             assertWeight(file);
@@ -59,8 +65,8 @@ class TorchFileTest {
     /** Optimiser, configuration and a half-precision average beside the model. */
     @Test
     void aTrainingCheckpoint() throws Exception {
-        Pickle pickle = new Pickle().op('}').text("model_ema").op('}').text("a.weight")
-                .tensor("HalfStorage", "1", 2, 0, new int[] {2}, new int[] {1}).op('s').op('s').text("optimizer")
+        PickleWriter pickle = new PickleWriter().op('}').text("model_ema").op('}').text("a.weight")
+                .tensor(view("1", DType.F16, 2, 0, List.of(2L), List.of(1L))).op('s').op('s').text("optimizer")
                 .op('}')
                 .text("lr").op('G');
         for (byte b : ByteBuffer.allocate(8).putDouble(1e-3).array()) {
@@ -75,8 +81,8 @@ class TorchFileTest {
 
     @Test
     void parametersAndStridedViews() throws Exception {
-        Pickle pickle = new Pickle().op('}').text("p").global("torch._utils", "_rebuild_parameter").op('(')
-                .tensor("FloatStorage", "0", 6, 1, new int[] {2, 2}, new int[] {1, 2}).op(0x88).orderedDict().op('t')
+        PickleWriter pickle = new PickleWriter().op('}').text("p").global("torch._utils", "_rebuild_parameter").op('(')
+                .tensor(view("0", DType.F32, 6, 1, List.of(2L, 2L), List.of(1L, 2L))).op(0x88).orderedDict().op('t')
                 .op('R').op('s');
         try (TensorFile file = TensorFile.open(zip(pickle))) {
             assertThat(file.tensors().get("p").toFloats()).containsExactly(2, 4, 3, 5);
@@ -85,7 +91,8 @@ class TorchFileTest {
 
     @Test
     void halfPrecision() throws Exception {
-        Pickle pickle = new Pickle().op('}').text("h").tensor("HalfStorage", "1", 2, 0, new int[] {2}, new int[] {1})
+        PickleWriter pickle = new PickleWriter().op('}').text("h")
+                .tensor(view("1", DType.F16, 2, 0, List.of(2L), List.of(1L)))
                 .op('s');
         try (TensorFile file = TensorFile.open(zip(pickle))) {
             assertThat(file.tensors().get("h").toFloats()).containsExactly(1, -2);
@@ -97,15 +104,15 @@ class TorchFileTest {
         ByteArrayOutputStream file = new ByteArrayOutputStream();
         byte[] magic = new byte[] {0x6c, (byte) 0xfc, (byte) 0x9c, 0x46, (byte) 0xf9, 0x20, 0x6a, (byte) 0xa8, 0x50,
                 0x19};
-        Pickle first = new Pickle().op(0x8a).op(magic.length);
+        PickleWriter first = new PickleWriter().op(0x8a).op(magic.length);
         for (byte b : magic) {
             first.op(b & 0xff);
         }
         file.writeBytes(first.end());
-        file.writeBytes(new Pickle().number(1001).end());
-        file.writeBytes(new Pickle().op('}').end());
-        file.writeBytes(weight(new Pickle().op('}')).op('s').end());
-        file.writeBytes(new Pickle().op(']').op('(').text("0").op('e').end());
+        file.writeBytes(new PickleWriter().number(1001).end());
+        file.writeBytes(new PickleWriter().op('}').end());
+        file.writeBytes(weight(new PickleWriter().op('}')).op('s').end());
+        file.writeBytes(new PickleWriter().op(']').op('(').text("0").op('e').end());
         file.writeBytes(ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(6).array());
         file.writeBytes(STORAGES.get("0"));
         Path path = folder.resolve("old.pth");
@@ -123,7 +130,7 @@ class TorchFileTest {
         Path proof = folder.resolve("proof");
         for (List<String> call : List.of(List.of("os", "system"), List.of("posix", "system"),
                 List.of("builtins", "eval"), List.of("subprocess", "Popen"), List.of("torch.hub", "load"))) {
-            Path file = zip(new Pickle().op('}').text("a").global(call.get(0), call.get(1)).op('(')
+            Path file = zip(new PickleWriter().op('}').text("a").global(call.get(0), call.get(1)).op('(')
                     .text("touch " + proof).op('t').op('R').op('s'));
             assertThatThrownBy(() -> TensorFile.open(file)).isInstanceOf(CheckpointException.class)
                     .hasMessageContaining(call.get(0) + "." + call.get(1));
@@ -133,17 +140,50 @@ class TorchFileTest {
 
     @Test
     void viewsBeyondTheirStorageAreRefused() throws Exception {
-        for (int[][] view : new int[][][] {{{7}, {1}, {0}}, {{2, 3}, {3, 2}, {0}}, {{2}, {1}, {5}},
-                {{1 << 30, 1 << 30}, {1, 1}, {0}}, {{2}, {-1}, {3}}}) {
-            Path file = zip(new Pickle().op('}').text("a").tensor("FloatStorage", "0", 6, view[2][0], view[0], view[1])
-                    .op('s'));
+        for (PickledTensor view : List.of(view("0", DType.F32, 6, 0, List.of(7L), List.of(1L)),
+                view("0", DType.F32, 6, 0, List.of(2L, 3L), List.of(3L, 2L)),
+                view("0", DType.F32, 6, 5, List.of(2L), List.of(1L)),
+                view("0", DType.F32, 6, 0, List.of(1L << 30, 1L << 30), List.of(1L, 1L)),
+                view("0", DType.F32, 6, 0, List.of(1L << 40, 1L << 40), List.of(1L, 1L)),
+                view("0", DType.F32, 6, 3, List.of(2L), List.of(-1L)))) {
+            Path file = zip(new PickleWriter().op('}').text("a").tensor(view).op('s'));
             assertThatThrownBy(() -> TensorFile.open(file)).isInstanceOf(CheckpointException.class);
         }
     }
 
+    /** Weights that are damaged on the way are noticed, not used. */
+    @Test
+    void everyPartHasItsChecksum() throws Exception {
+        Path file = zip(weight(new PickleWriter().op('}')).op('s'));
+        byte[] bytes = Files.readAllBytes(file);
+        byte[] storage = STORAGES.get("0");
+        int place = java.util.stream.IntStream.range(0, bytes.length - storage.length).filter(
+                i -> java.util.Arrays.equals(bytes, i, i + storage.length, storage, 0, storage.length)).findFirst()
+                .orElseThrow();
+        bytes[place + 2] ^= 1;
+        Files.write(file, bytes);
+        assertThatThrownBy(() -> TensorFile.open(file)).isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("data/0 is damaged");
+    }
+
+    /** Names that lead out of the archive mean nothing: no entry is ever unpacked. */
+    @Test
+    void entriesWithHostileNames() throws Exception {
+        Path inner = Files.createDirectory(folder.resolve("inner"));
+        PickleWriter pickle = new PickleWriter().op('}').text("../../outside")
+                .tensor(view("../../outside", DType.F32, 6, 0, List.of(6L), List.of(1L))).op('s');
+        Path file = TorchZips.zip(inner.resolve("model.pth"), pickle.end(),
+                Map.of("../../outside", STORAGES.get("0"), "/absolute", STORAGES.get("0")));
+        try (TensorFile open = TensorFile.open(file)) {
+            assertThat(open.tensors().get("../../outside").toFloats()).hasSize(6);
+        }
+        assertThat(folder).isDirectoryNotContaining(path -> !path.equals(inner));
+        assertThat(inner).isDirectoryNotContaining(path -> !path.equals(file));
+    }
+
     @Test
     void aDamagedFileGivesOneSentence() throws Exception {
-        byte[] good = Files.readAllBytes(zip(weight(new Pickle().op('}')).op('s')));
+        byte[] good = Files.readAllBytes(zip(weight(new PickleWriter().op('}')).op('s')));
         Random random = new Random(11);
         Path file = folder.resolve("damaged.pth");
         for (int i = 0; i < 400; i++) {
