@@ -2,14 +2,20 @@ package io.audiomamba;
 
 import io.audiomamba.checkpoint.Checkpoint;
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
+import io.audiomamba.registry.PublicModel;
+import io.audiomamba.registry.Registry;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * Where models are found by name: among the resources of the class path ({@code io/audiomamba/models/NAME.safetensors}),
- * then in the user's folder, {@code AUDIOMAMBA_HOME/models} or else {@code ~/.audiomamba/models}.
+ * then in the user's folder, {@code AUDIOMAMBA_HOME/models} or else {@code ~/.audiomamba/models}, where a
+ * {@linkplain Registry public model} that was pulled answers to its aliases too.
  */
 public final class Models {
 
@@ -23,6 +29,20 @@ public final class Models {
         return home == null || home.isBlank()
                 ? Path.of(System.getProperty("user.home"), ".audiomamba")
                 : Path.of(home);
+    }
+
+    /** The names of the models in the user's folder, in alphabetical order. */
+    public static List<String> installed() {
+        Path folder = home().resolve("models");
+        if (!Files.isDirectory(folder)) {
+            return List.of();
+        }
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(file -> file.getFileName().toString()).filter(name -> name.endsWith(SUFFIX))
+                    .map(name -> name.substring(0, name.length() - SUFFIX.length())).sorted().toList();
+        } catch (IOException e) {
+            throw new EnvironmentException(folder + ": cannot be read (" + e.getMessage() + ").", e);
+        }
     }
 
     /**
@@ -46,10 +66,12 @@ public final class Models {
         } catch (IOException e) {
             throw new CheckpointException(nameOrFile + ": cannot be read from the class path.", e);
         }
-        Path installed = home().resolve("models").resolve(nameOrFile + SUFFIX);
+        String name = Registry.known().find(nameOrFile).map(PublicModel::name).orElse(nameOrFile);
+        Path installed = home().resolve("models").resolve(name + SUFFIX);
         if (!Files.exists(installed)) {
             throw new CheckpointException(nameOrFile + ": there is no such file, no bundled model of that name, and no "
-                    + installed + ".");
+                    + installed + "." + Registry.known().find(nameOrFile)
+                            .map(model -> " 'audiomamba pull " + model.name() + "' fetches it.").orElse(""));
         }
         return Checkpoint.open(installed);
     }

@@ -24,11 +24,12 @@ class ArchitectureTest {
                 .definedBy("..fused..").layer("audio")
                 .definedBy("..audio..").layer("torch").definedBy("..torch..").layer("error").definedBy("..error..")
                 .layer("labels").definedBy("..labels..").layer("exchange").definedBy("..exchange..")
-                .whereLayer("labels").mayOnlyBeAccessedByLayers("api", "exchange")
-                .whereLayer("exchange").mayOnlyBeAccessedByLayers("api", "golden")
+                .layer("registry").definedBy("..registry..").whereLayer("registry").mayOnlyBeAccessedByLayers("api")
+                .whereLayer("labels").mayOnlyBeAccessedByLayers("api", "exchange", "registry")
+                .whereLayer("exchange").mayOnlyBeAccessedByLayers("api", "golden", "registry")
                 .whereLayer("api").mayNotBeAccessedByAnyLayer().whereLayer("diagnosis").mayNotBeAccessedByAnyLayer()
                 .whereLayer("golden").mayNotBeAccessedByAnyLayer().whereLayer("checkpoint")
-                .mayOnlyBeAccessedByLayers("api", "golden", "exchange").whereLayer("model")
+                .mayOnlyBeAccessedByLayers("api", "golden", "exchange", "registry").whereLayer("model")
                 .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint", "exchange")
                 .whereLayer("frontend")
                 .mayOnlyBeAccessedByLayers("api", "golden", "checkpoint").whereLayer("scan")
@@ -36,7 +37,7 @@ class ArchitectureTest {
                 .mayOnlyBeAccessedByLayers("model").whereLayer("audio")
                 .mayOnlyBeAccessedByLayers("api").whereLayer("error")
                 .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint", "model", "frontend", "scan",
-                        "audio", "torch", "labels", "exchange")
+                        "audio", "torch", "labels", "exchange", "registry")
                 .check(CLASSES);
     }
 

@@ -15,7 +15,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 @Command(name = "audiomamba", mixinStandardHelpOptions = true, versionProvider = Version.class, subcommands = {
         TagCommand.class, InitCommand.class, InfoCommand.class, DoctorCommand.class, PackCommand.class,
         StatsCommand.class, TrainCommand.class, EvaluateCommand.class, CrossvalCommand.class, ImportCommand.class,
-        ExportCommand.class}, description = {
+        ExportCommand.class, PullCommand.class, ModelsCommand.class}, description = {
                 "Names what is heard in a sound, with a state space model.",
                 ""}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {
                         "0:done", "1:some inputs failed", "2:wrong usage", "3:this machine lacks something"})

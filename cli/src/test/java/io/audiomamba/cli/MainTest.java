@@ -211,6 +211,20 @@ class MainTest {
     }
 
     @Test
+    void publicModels() {
+        Result list = run("models");
+        assertThat(list.code).isEqualTo(Main.DONE);
+        assertThat(list.out).contains("dass_small_50.1", "mAP 50.2 on AudioSet", "vmamba_tiny_s1l8", "MIT",
+                "BSD-3-Clause");
+        Result unknown = run("pull", "dass_large");
+        assertThat(unknown.code).isEqualTo(Main.USAGE);
+        assertThat(unknown.err).contains("no public model 'dass_large'", "dass_medium_50.2");
+        Result absent = run("tag", "--model", "vmamba_base_s1l20", clip);
+        assertThat(absent.code).isEqualTo(Main.INPUT_FAILED);
+        assertThat(absent.err).contains("'audiomamba pull vmamba_base_s1l20' fetches it");
+    }
+
+    @Test
     void helpAndVersion() {
         assertThat(run("--help").out).contains("tag", "init", "info", "doctor", "Exit codes");
         assertThat(run("tag", "--help").out).contains("--top-k", "--threshold", "--format");

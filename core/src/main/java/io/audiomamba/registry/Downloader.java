@@ -1,0 +1,267 @@
+package io.audiomamba.registry;
+
+import io.audiomamba.error.EnvironmentException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.ProxySelector;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Fetches a file over HTTP. A download that breaks goes on where it stopped, in the same call or in a later one, unless
+ * the server has another version by then. The file appears under its name only when all of it is there.
+ */
+public final class Downloader {
+
+    /** Told how much has arrived. */
+    @FunctionalInterface
+    public interface Progress {
+
+        /** @param total bytes of the whole file; -1 if the server does not say */
+        void at(long bytes, long total);
+    }
+
+    /** The largest file that is fetched: nothing of this family comes near. */
+    private static final long LIMIT = 16L << 30;
+    private static final int FRUITLESS_ATTEMPTS = 5;
+    private static final int CHUNK = 1 << 16;
+    private static final Pattern CONTENT_RANGE = Pattern.compile("bytes (\\d+)-\\d+/(\\d+|\\*)");
+
+    private final HttpClient client;
+    private final Duration patience;
+    private final Duration pause;
+
+    /** A failure that may pass: the connection broke, or the server is busy. */
+    private static final class PassingFailure extends IOException {
+        private static final long serialVersionUID = 1;
+
+        PassingFailure(String message) {
+            super(message);
+        }
+    }
+
+    /**
+     * @param proxies  where requests go through
+     * @param patience how long a server may be silent
+     * @param pause    before the second attempt; twice as long before each later one
+     */
+    Downloader(ProxySelector proxies, Duration patience, Duration pause) {
+        this.client = HttpClient.newBuilder().proxy(proxies).connectTimeout(patience)
+                .followRedirects(HttpClient.Redirect.NORMAL).build();
+        this.patience = patience;
+        this.pause = pause;
+    }
+
+    /** A downloader that honours the proxies of the JVM and of the environment, and waits as long as people do. */
+    public Downloader() {
+        this(new EnvironmentProxies(System.getenv()), Duration.ofSeconds(30), Duration.ofSeconds(1));
+    }
+
+    /**
+     * Fetches a file.
+     *
+     * @param target whose folder exists; what has arrived so far lies beside it in {@code TARGET.part}
+     * @throws EnvironmentException with one sentence if it cannot be had
+     */
+    public void fetch(URI url, Path target, Progress progress) {
+        Path part = target.resolveSibling(target.getFileName() + ".part");
+        Duration wait = pause;
+        int fruitless = 0;
+        while (true) {
+            long before = sizeOf(part);
+            try {
+                attempt(url, part, progress);
+                Files.move(part, target, StandardCopyOption.REPLACE_EXISTING);
+                Files.deleteIfExists(versionOf(part));
+                return;
+            } catch (PassingFailure e) {
+                boolean gained = sizeOf(part) > before;
+                fruitless = gained ? 0 : fruitless + 1;
+                if (fruitless == FRUITLESS_ATTEMPTS) {
+                    throw new EnvironmentException(url + ": " + e.getMessage() + ", " + FRUITLESS_ATTEMPTS
+                            + " times in a row.", e);
+                }
+                wait = gained ? pause : wait.multipliedBy(2);
+                sleep(wait);
+            } catch (IOException e) {
+                throw new EnvironmentException(url + ": cannot be fetched (" + describe(e) + ").", e);
+            }
+        }
+    }
+
+    private void attempt(URI url, Path part, Progress progress) throws IOException {
+        String version = version(part);
+        long have = version == null ? 0 : sizeOf(part);
+        HttpRequest.Builder request = HttpRequest.newBuilder(url).timeout(patience)
+                .header("User-Agent", "audiomamba").header("Accept-Encoding", "identity");
+        if (have > 0) {
+            request.header("Range", "bytes=" + have + "-").header("If-Range", version);
+        }
+        HttpResponse<InputStream> response = send(request.build());
+        try (InputStream body = response.body()) {
+            Optional<String> range = response.headers().firstValue("Content-Range");
+            long begin = response.statusCode() == 206 ? beginOf(range.orElse(""), have, part) : 0;
+            requireSuccess(response.statusCode(), part);
+            long announced = response.headers().firstValueAsLong("Content-Length").orElse(-1);
+            long total = announced == -1 ? -1 : begin + announced;
+            requireRoom(part, total, begin);
+            Optional<String> entityTag = response.headers().firstValue("ETag").filter(tag -> !tag.startsWith("W/"));
+            if (begin == 0) {
+                Files.deleteIfExists(versionOf(part));
+            }
+            try (FileChannel out = FileChannel.open(part, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+                if (out.tryLock() == null) {
+                    throw new IOException("another process is fetching it");
+                }
+                out.truncate(begin).position(begin);
+                if (entityTag.isPresent()) {
+                    Files.writeString(versionOf(part), entityTag.get());
+                }
+                copy(body, out, total, progress);
+            }
+        }
+    }
+
+    private HttpResponse<InputStream> send(HttpRequest request) throws IOException {
+        try {
+            return client.send(request, BodyHandlers.ofInputStream());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IOException("interrupted", e);
+        } catch (java.net.UnknownHostException | java.net.ConnectException e) {
+            // Retrying does not conjure up a network.
+            throw e;
+        } catch (IOException e) {
+            throw new PassingFailure("the server does not answer (" + describe(e) + ")");
+        }
+    }
+
+    private static void requireSuccess(int status, Path part) throws IOException {
+        if (status == 200 || status == 206) {
+            return;
+        }
+        if (status == 416) { // what lies here is longer than the file
+            Files.deleteIfExists(part);
+            throw new PassingFailure("the server refuses to go on with a download");
+        }
+        if (status == 408 || status == 429 || status >= 500) {
+            throw new PassingFailure("the server answers with HTTP status " + status);
+        }
+        throw new IOException(status == 404
+                ? "there is no such file there, HTTP status 404"
+                : status / 100 == 3
+                        ? "the server redirects in circles or to an unsafe place"
+                        : "HTTP status " + status);
+    }
+
+    /** Where the part that the server sends begins; it must be where ours ends. */
+    private static long beginOf(String range, long have, Path part) throws IOException {
+        Matcher matcher = CONTENT_RANGE.matcher(range);
+        if (!matcher.matches() || Long.parseLong(matcher.group(1)) != have) {
+            Files.deleteIfExists(part);
+            throw new PassingFailure("the server sends another part than was asked for");
+        }
+        return have;
+    }
+
+    private static void requireRoom(Path part, long total, long have) throws IOException {
+        if (total > LIMIT) {
+            throw new IOException("it has " + total + " bytes, more than the " + LIMIT + " that a model may have");
+        }
+        long free = part.toAbsolutePath().getParent().toFile().getUsableSpace();
+        if (total - have > free) {
+            throw new IOException("it needs " + (total - have) + " bytes, but " + part.toAbsolutePath().getParent()
+                    + " has room for " + free);
+        }
+    }
+
+    private void copy(InputStream body, FileChannel out, long total, Progress progress) throws IOException {
+        AtomicLong arrived = new AtomicLong(out.position());
+        AtomicBoolean silent = new AtomicBoolean();
+        Thread watch = Thread.ofVirtual().start(() -> watch(body, arrived, silent));
+        byte[] chunk = new byte[CHUNK];
+        try {
+            for (int n = body.read(chunk); n >= 0; n = body.read(chunk)) {
+                ByteBuffer bytes = ByteBuffer.wrap(chunk, 0, n);
+                while (bytes.hasRemaining()) {
+                    out.write(bytes);
+                }
+                if (arrived.addAndGet(n) > LIMIT) {
+                    throw new IOException("it goes on for more than " + LIMIT + " bytes");
+                }
+                progress.at(arrived.get(), total);
+            }
+        } catch (IOException e) {
+            if (arrived.get() > LIMIT || !out.isOpen()) {
+                throw e;
+            }
+            throw new PassingFailure(silent.get()
+                    ? "the server falls silent after " + arrived.get() + " bytes"
+                    : "the connection breaks after " + arrived.get() + " bytes");
+        } finally {
+            watch.interrupt();
+        }
+        if (silent.get() || total >= 0 && arrived.get() != total) {
+            throw new PassingFailure("the connection ends after " + arrived.get() + " bytes");
+        }
+    }
+
+    /** Ends a connection on which nothing arrives. */
+    private void watch(InputStream body, AtomicLong arrived, AtomicBoolean silent) {
+        try {
+            long before;
+            do {
+                before = arrived.get();
+                Thread.sleep(patience);
+            } while (arrived.get() > before);
+            silent.set(true);
+            body.close();
+        } catch (InterruptedException | IOException e) {
+            // The download is over.
+        }
+    }
+
+    private static long sizeOf(Path part) {
+        return part.toFile().length();
+    }
+
+    /** The version that a server calls what we have of it; null if it has no name, so that we must begin anew. */
+    private static String version(Path part) throws IOException {
+        Path file = versionOf(part);
+        return Files.exists(file) ? Files.readString(file) : null;
+    }
+
+    private static Path versionOf(Path part) {
+        return part.resolveSibling(part.getFileName() + ".version");
+    }
+
+    private static void sleep(Duration duration) throws EnvironmentException {
+        try {
+            Thread.sleep(duration);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new EnvironmentException("The download was interrupted.", e);
+        }
+    }
+
+    private static String describe(IOException e) {
+        return e instanceof java.net.UnknownHostException || e instanceof java.net.ConnectException
+                ? "is there a network? " + e.getClass().getSimpleName()
+                : e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+    }
+}
