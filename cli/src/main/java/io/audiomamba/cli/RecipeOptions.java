@@ -1,6 +1,7 @@
 package io.audiomamba.cli;
 
 import io.audiomamba.train.Recipe;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import picocli.CommandLine.Option;
@@ -8,11 +9,19 @@ import picocli.CommandLine.Option;
 /** {@code --recipe} and {@code --set}. */
 final class RecipeOptions {
 
-    @Option(names = "--recipe", paramLabel = "NAME|FILE", required = true, description = "esc10, esc50, audioset-balanced, or a YAML file.")
+    @Option(names = "--recipe", paramLabel = "NAME|FILE", required = true, description = "A recipe of this project (${COMPLETION-CANDIDATES}) or a YAML file.", completionCandidates = RecipeOptions.Names.class)
     private String recipe;
 
     @Option(names = "--set", paramLabel = "KEY=VALUE", description = "Changes a value of the recipe, such as optimizer.lr=3e-4; may be repeated.")
     private Map<String, String> settings = new LinkedHashMap<>();
+
+    /** The recipes of this project. */
+    static final class Names implements Iterable<String> {
+        @Override
+        public Iterator<String> iterator() {
+            return Recipe.names().iterator();
+        }
+    }
 
     /** The recipe that was asked for. */
     Recipe get() {

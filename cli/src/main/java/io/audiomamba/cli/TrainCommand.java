@@ -2,13 +2,14 @@ package io.audiomamba.cli;
 
 import io.audiomamba.checkpoint.DType;
 import io.audiomamba.data.Dataset;
-import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.train.CrossValidation;
-import io.audiomamba.train.Trainer;
+import io.audiomamba.train.InitialWeights;
 import io.audiomamba.train.TrainingRun;
+import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.IntSupplier;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -16,7 +17,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
 /** {@code audiomamba train}. */
-@Command(name = "train", mixinStandardHelpOptions = true, description = "Trains a model by a recipe.")
+@Command(name = "train", mixinStandardHelpOptions = true, description = {"Trains a model by a recipe.",
+        "Ctrl-C finishes the step, saves, and says how to go on."})
 final class TrainCommand implements Callable<Integer> {
 
     @Spec
@@ -59,18 +61,44 @@ final class TrainCommand implements Callable<Integer> {
         CrossValidation.Summary calibration = crossval == null
                 ? null
                 : new CrossValidation(dataset, crossval).summary();
-        new TrainingRun(output, recipe.get(), training, validation).run(device.get(), resume, calibration,
-                half ? DType.F16 : DType.F32, this::progress);
-        spec.commandLine().getOut().println(output.resolve("last.safetensors"));
-        return Main.DONE;
+        TrainingRun run = new TrainingRun(output, recipe.get(), training, validation);
+        TrainingRun.Setting setting = new TrainingRun.Setting(device.get(), InitialWeights.RANDOM, calibration,
+                half ? DType.F16 : DType.F32);
+        try (TrainingProgress progress = new TrainingProgress(spec.commandLine().getErr(),
+                recipe.get().train().epochs())) {
+            return stoppable(run, () -> report(run.run(setting, resume, progress)));
+        }
     }
 
-    private void progress(Trainer.Epoch epoch, Metrics metrics) {
-        spec.commandLine().getErr().printf(Locale.ROOT, "epoch %d  loss %.4f  %.1f clips/s%s%n", epoch.number(),
-                epoch.loss(), epoch.clips() / epoch.seconds(),
-                metrics == null
-                        ? ""
-                        : String.format(Locale.ROOT, "  accuracy %.2f %%  mAP %.4f", 100 * metrics.accuracy(),
-                                metrics.meanAveragePrecision()));
+    /** Runs {@code body}; when the process is told to end meanwhile, it first stops {@code run} and waits for it. */
+    private static int stoppable(TrainingRun run, IntSupplier body) {
+        CountDownLatch ended = new CountDownLatch(1);
+        Thread hook = new Thread(() -> {
+            run.stop();
+            try {
+                ended.await();
+            } catch (InterruptedException _) {
+                Thread.currentThread().interrupt();
+            }
+        }, "stop-training");
+        Runtime.getRuntime().addShutdownHook(hook);
+        try {
+            return body.getAsInt();
+        } finally {
+            ended.countDown();
+        }
+    }
+
+    private int report(TrainingRun.Outcome outcome) {
+        PrintWriter err = spec.commandLine().getErr();
+        if (!outcome.unreadable().isEmpty()) {
+            err.printf("audiomamba: %d clips could not be read and were left out.%n", outcome.unreadable().size());
+        }
+        if (!outcome.finished()) {
+            err.printf("audiomamba: stopped; the same command with --resume goes on from here.%n");
+            return Main.INPUT_FAILED;
+        }
+        spec.commandLine().getOut().println(output.resolve("last.safetensors"));
+        return outcome.unreadable().isEmpty() ? Main.DONE : Main.INPUT_FAILED;
     }
 }

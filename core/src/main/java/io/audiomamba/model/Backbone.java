@@ -8,7 +8,7 @@ import org.bytedeco.pytorch.Tensor;
 /** VMamba without its classifier: patch embedding, then stages of blocks with down-sampling between them. */
 public final class Backbone {
 
-    private record Stage(List<VssBlock> blocks, Downsample downsample) {}
+    private record Stage(List<VssBlock> blocks, AttentionBlock attention, Downsample downsample) {}
 
     private final PatchEmbed patchEmbed;
     private final List<Stage> stages = new ArrayList<>();
@@ -26,8 +26,11 @@ public final class Backbone {
                 double dropPath = total == 1 ? 0 : config.dropPath() * index++ / (total - 1);
                 blocks.add(new VssBlock(layer.child("blocks").child("" + b), config, config.width(s), dropPath));
             }
+            AttentionBlock attention = config.attentionAfter().contains(s)
+                    ? new AttentionBlock(layer.child("attention"), config, config.width(s), config.dropPath())
+                    : null;
             boolean last = s == config.depths().size() - 1;
-            stages.add(new Stage(blocks,
+            stages.add(new Stage(blocks, attention,
                     last
                             ? null
                             : Downsample.of(layer.child("downsample"), config, config.width(s), config.width(s + 1))));
@@ -52,6 +55,10 @@ public final class Backbone {
         for (int b = 0; b < stage.blocks().size(); b++) {
             x = stage.blocks().get(b).forward(x, pass.within("block" + b));
             pass.show("block" + b, x);
+        }
+        if (stage.attention() != null) {
+            x = stage.attention().forward(x, pass);
+            pass.show("attention", x);
         }
         pass.show("blocks", x);
         if (stage.downsample() != null) {

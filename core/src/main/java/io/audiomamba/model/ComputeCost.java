@@ -62,6 +62,9 @@ public final class ComputeCost {
             for (int block = 0; block < config.depths().get(stage); block++) {
                 block(tokens, config.width(stage));
             }
+            if (config.attentionAfter().contains(stage)) {
+                attention(tokens, config.width(stage));
+            }
             if (stage < config.depths().size() - 1) {
                 boolean floors = config.downsampling() == ModelConfig.Downsampling.V2;
                 rows = floors ? rows / 2 : half(rows);
@@ -97,6 +100,13 @@ public final class ComputeCost {
             norm(tokens, channels);
             operations += 2 * tokens * channels * (long) (config.mlpRatio() * channels);
         }
+    }
+
+    private void attention(long tokens, long channels) {
+        norm(tokens, channels);
+        operations += tokens * channels * channels * 4 + 2 * tokens * tokens * channels;
+        norm(tokens, channels);
+        operations += 2 * tokens * channels * channels * 4;
     }
 
     private void downsample(long tokens, long in, long out) {

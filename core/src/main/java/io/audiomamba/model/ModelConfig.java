@@ -25,12 +25,13 @@ import java.util.stream.IntStream;
  * @param dropPath       drop path rate of the last block, in [0, 1)
  * @param ssmDropout     dropout after the token mixer, in [0, 1)
  * @param mlpDropout     dropout in the feed-forward network, in [0, 1)
+ * @param attentionAfter  stages, from 0, whose blocks are followed by a block of self-attention, as in the paper's ablation
  */
 public record ModelConfig(InputKind input, int inChannels, int classes, List<Integer> dims, List<Integer> depths,
         int stateSize,
         double ssmRatio, ScanForm scanForm, boolean convBias, double mlpRatio, PatchEmbedding patchEmbedding,
         Downsampling downsampling, Normalization normalization, HeadKind head, double dropPath, double ssmDropout,
-        double mlpDropout) {
+        double mlpDropout, List<Integer> attentionAfter) {
 
     /** Blocks of a stage: a hostile file could keep its reader busy for ever. */
     private static final int MOST_BLOCKS = 1000;
@@ -129,6 +130,8 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
     public ModelConfig {
         dims = List.copyOf(dims);
         depths = List.copyOf(depths);
+        attentionAfter = List.copyOf(attentionAfter);
+        int stages = depths.size();
         require(inChannels > 0, "in_chans", inChannels, "1 or more");
         require(classes > 0, "num_classes", classes, "1 or more");
         require(!depths.isEmpty() && depths.stream().allMatch(depth -> depth > 0 && depth <= MOST_BLOCKS), "depths",
@@ -139,12 +142,23 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
         require(stateSize > 0, "ssm_d_state", stateSize, "1 or more");
         require(ssmRatio > 0, "ssm_ratio", ssmRatio, "above 0");
         require(mlpRatio >= 0, "mlp_ratio", mlpRatio, "0 or more");
+        require(attentionAfter.stream().allMatch(stage -> stage >= 0 && stage < stages), "attention_after",
+                attentionAfter, "numbers of stages, 0 to " + (stages - 1));
         require(isRate(dropPath), "drop_path_rate", dropPath, "in [0, 1)");
         require(isRate(ssmDropout), "ssm_drop_rate", ssmDropout, "in [0, 1)");
         require(isRate(mlpDropout), "mlp_drop_rate", mlpDropout, "in [0, 1)");
         require(input == InputKind.IMAGE || inChannels == 1, "in_chans", inChannels, "1 for a spectrogram");
         require(head == HeadKind.LINEAR || depths.size() <= 5, "depths", depths,
                 "at most 5 stages for the token-semantic head");
+    }
+
+    /** A configuration without self-attention, as all published models are. */
+    public ModelConfig(InputKind input, int inChannels, int classes, List<Integer> dims, List<Integer> depths,
+            int stateSize, double ssmRatio, ScanForm scanForm, boolean convBias, double mlpRatio,
+            PatchEmbedding patchEmbedding, Downsampling downsampling, Normalization normalization, HeadKind head,
+            double dropPath, double ssmDropout, double mlpDropout) {
+        this(input, inChannels, classes, dims, depths, stateSize, ssmRatio, scanForm, convBias, mlpRatio,
+                patchEmbedding, downsampling, normalization, head, dropPath, ssmDropout, mlpDropout, List.of());
     }
 
     private static void require(boolean fits, String name, Object value, String right) {
@@ -176,18 +190,26 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
     public ModelConfig sized(int newInChannels, int newClasses) {
         return new ModelConfig(input, newInChannels, newClasses, dims, depths, stateSize, ssmRatio, scanForm,
                 convBias, mlpRatio, patchEmbedding, downsampling, normalization, head, dropPath, ssmDropout,
-                mlpDropout);
+                mlpDropout, attentionAfter);
     }
 
     /** This configuration with another rate of drop path, in [0, 1). */
     public ModelConfig withDropPath(double rate) {
         return new ModelConfig(input, inChannels, classes, dims, depths, stateSize, ssmRatio, scanForm, convBias,
-                mlpRatio, patchEmbedding, downsampling, normalization, head, rate, ssmDropout, mlpDropout);
+                mlpRatio, patchEmbedding, downsampling, normalization, head, rate, ssmDropout, mlpDropout,
+                attentionAfter);
+    }
+
+    /** This configuration with blocks of self-attention after other stages. */
+    public ModelConfig withAttentionAfter(List<Integer> stages) {
+        return new ModelConfig(input, inChannels, classes, dims, depths, stateSize, ssmRatio, scanForm, convBias,
+                mlpRatio, patchEmbedding, downsampling, normalization, head, dropPath, ssmDropout, mlpDropout, stages);
     }
 
     /** This configuration for spectrograms, with {@code newClasses} classes. */
     public ModelConfig forAudio(InputKind newInput, int newClasses, HeadKind newHead) {
         return new ModelConfig(newInput, 1, newClasses, dims, depths, stateSize, ssmRatio, scanForm, convBias,
-                mlpRatio, patchEmbedding, downsampling, normalization, newHead, dropPath, ssmDropout, mlpDropout);
+                mlpRatio, patchEmbedding, downsampling, normalization, newHead, dropPath, ssmDropout, mlpDropout,
+                attentionAfter);
     }
 }

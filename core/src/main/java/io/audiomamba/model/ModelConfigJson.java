@@ -17,7 +17,7 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A {@link ModelConfig} as JSON, with the names and values of the arguments of VMamba's official constructor, and
- * {@code input} and {@code head}, which that constructor does not have.
+ * {@code input}, {@code head} and {@code attention_after}, which that constructor does not have.
  */
 public final class ModelConfigJson {
 
@@ -51,6 +51,10 @@ public final class ModelConfigJson {
         json.put("downsample_version", lower(config.downsampling()));
         json.put("drop_path_rate", config.dropPath());
         json.put("head", lower(config.head()).replace('_', '-'));
+        if (!config.attentionAfter().isEmpty()) {
+            ArrayNode stages = json.putArray("attention_after");
+            config.attentionAfter().forEach(stages::add);
+        }
         return json;
     }
 
@@ -60,7 +64,7 @@ public final class ModelConfigJson {
 
     /**
      * The inverse of {@link #write}; reads the official arguments alike. Arguments that only matter in training may be
-     * missing and are then 0, and so may {@code input}, an image by default, and {@code head}, by default linear.
+     * missing and are then 0, and so may {@code input}, an image by default, {@code head}, by default linear, and {@code attention_after}, by default none.
      *
      * @throws ConfigurationException naming the argument that is missing, of a wrong type, or not supported
      */
@@ -84,7 +88,8 @@ public final class ModelConfigJson {
                 constant(Normalization.class, json, "norm_layer"),
                 json.has("head") ? constant(HeadKind.class, json, "head") : HeadKind.LINEAR,
                 json.path("drop_path_rate").asDouble(0), json.path("ssm_drop_rate").asDouble(0),
-                json.path("mlp_drop_rate").asDouble(0));
+                json.path("mlp_drop_rate").asDouble(0),
+                json.has("attention_after") ? integers(json, "attention_after") : List.of());
     }
 
     private static JsonNode required(JsonNode json, String name) {

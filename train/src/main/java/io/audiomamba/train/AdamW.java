@@ -40,24 +40,41 @@ public final class AdamW implements AutoCloseable {
         return steps;
     }
 
-    /** One step with the gradients that have gathered, which are then zeroed. */
-    public void step(double learningRate) {
-        steps++;
+    /**
+     * One step with the gradients that have gathered, which are then zeroed.
+     *
+     * @return the norm of the gradients before clipping; if it is not finite, nothing was changed
+     */
+    public double step(double learningRate) {
         try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
-            Tensor values = parameters.values();
             Tensor gradient = parameters.gradients();
-            if (recipe.clipNorm() > 0) {
-                Tensor factor = torch.reciprocal(gradient.norm().add(new Scalar(1e-6)))
-                        .mul(new Scalar(recipe.clipNorm()));
-                gradient.mul_(factor.clamp_max(new Scalar(1.0)));
+            double norm = gradient.norm().item_float();
+            if (!Double.isFinite(norm)) {
+                return norm;
             }
-            values.narrow(0, 0, parameters.decayed()).mul_(new Scalar(1 - learningRate * recipe.weightDecay()));
+            if (recipe.clipNorm() > 0 && norm > recipe.clipNorm()) {
+                gradient.mul_(new Scalar(recipe.clipNorm() / (norm + 1e-6)));
+            }
+            steps++;
+            decay(learningRate * recipe.weightDecay());
             mean.lerp_(gradient, new Scalar(1 - recipe.beta1()));
             square.mul_(new Scalar(recipe.beta2())).addcmul_(gradient, gradient, new Scalar(1 - recipe.beta2()));
             double correction = Math.sqrt(1 - Math.pow(recipe.beta2(), steps));
             Tensor scale = square.sqrt().div_(new Scalar(correction)).add_(new Scalar(EPSILON));
-            values.addcdiv_(mean, scale, new Scalar(-learningRate / (1 - Math.pow(recipe.beta1(), steps))));
+            Tensor direction = parameters.rates() == null ? mean : mean.mul(parameters.rates());
+            parameters.values().addcdiv_(direction, scale,
+                    new Scalar(-learningRate / (1 - Math.pow(recipe.beta1(), steps))));
             gradient.zero_();
+            return norm;
+        }
+    }
+
+    private void decay(double share) {
+        Tensor decaying = parameters.values().narrow(0, 0, parameters.decayed());
+        if (parameters.rates() == null) {
+            decaying.mul_(new Scalar(1 - share));
+        } else {
+            decaying.addcmul_(decaying, parameters.rates().narrow(0, 0, parameters.decayed()), new Scalar(-share));
         }
     }
 

@@ -4,9 +4,11 @@ import io.audiomamba.model.Parameters;
 import io.audiomamba.torch.Tensors;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
+import java.util.function.ToDoubleFunction;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.DeviceOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -19,36 +21,56 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 public final class FlatParameters implements AutoCloseable {
 
+    private record Part(String name, Tensor tensor) {}
+
     private final Tensor values;
     private final Tensor gradients;
+    private final Tensor rates;
     private final long decayed;
 
     /** Moves {@code parameters} to {@code device} and makes them views of one tensor there. */
     public FlatParameters(Parameters parameters, Device device) {
+        this(parameters, device, _ -> 1);
+    }
+
+    /** @param rate of learning of each tensor by its name, relative to the others: 1, or less, or 0 to freeze it */
+    FlatParameters(Parameters parameters, Device device, ToDoubleFunction<String> rate) {
         parameters.to(device);
-        List<Tensor> decaying = new ArrayList<>();
-        List<Tensor> others = new ArrayList<>();
-        for (Map.Entry<String, Tensor> entry : parameters.tensors().entrySet()) {
-            if (!parameters.isBuffer(entry.getKey())) {
-                (decays(entry.getKey(), entry.getValue()) ? decaying : others).add(entry.getValue());
+        List<Part> parts = new ArrayList<>();
+        List<Part> others = new ArrayList<>();
+        parameters.tensors().forEach((name, tensor) -> {
+            if (!parameters.isBuffer(name)) {
+                (decays(name, tensor) ? parts : others).add(new Part(name, tensor));
             }
-        }
-        decayed = decaying.stream().mapToLong(Tensor::numel).sum();
-        decaying.addAll(others);
+        });
+        decayed = parts.stream().mapToLong(part -> part.tensor().numel()).sum();
+        parts.addAll(others);
         try (var _ = new PointerScope()) {
-            TensorOptions options = new TensorOptions(ScalarType.Float)
-                    .device(new org.bytedeco.pytorch.DeviceOptional(device));
+            TensorOptions options = new TensorOptions(ScalarType.Float).device(new DeviceOptional(device));
             values = Tensors.permanent(torch.zeros(new long[] {parameters.count()}, options));
             gradients = Tensors.permanent(torch.zeros_like(values));
+            boolean equal = parts.stream().allMatch(part -> rate.applyAsDouble(part.name()) == 1);
+            rates = equal ? null : Tensors.permanent(torch.ones_like(values));
             long position = 0;
-            for (Tensor tensor : decaying) {
-                Tensor view = values.narrow(0, position, tensor.numel()).view(Tensors.shape(tensor));
-                view.copy_(tensor);
-                tensor.set_data(view);
-                tensor.requires_grad_(true);
-                tensor.mutable_grad().put(gradients.narrow(0, position, tensor.numel()).view(Tensors.shape(tensor)));
-                position += tensor.numel();
+            for (Part part : parts) {
+                adopt(part.tensor(), position, rate.applyAsDouble(part.name()));
+                position += part.tensor().numel();
             }
+        }
+    }
+
+    /** Makes {@code tensor} a view of the values from {@code position} on. */
+    private void adopt(Tensor tensor, long position, double rate) {
+        long size = tensor.numel();
+        Tensor view = values.narrow(0, position, size).view(Tensors.shape(tensor));
+        view.copy_(tensor);
+        tensor.set_data(view);
+        if (rates != null) {
+            rates.narrow(0, position, size).fill_(new Scalar(rate));
+        }
+        if (rate > 0) {
+            tensor.requires_grad_(true);
+            tensor.mutable_grad().put(gradients.narrow(0, position, size).view(Tensors.shape(tensor)));
         }
     }
 
@@ -67,6 +89,11 @@ public final class FlatParameters implements AutoCloseable {
         return gradients;
     }
 
+    /** The relative rates of learning of {@link #values}; null if all are 1. */
+    Tensor rates() {
+        return rates;
+    }
+
     /** How many of the first values decay. */
     long decayed() {
         return decayed;
@@ -76,5 +103,8 @@ public final class FlatParameters implements AutoCloseable {
     public void close() {
         values.releaseReference();
         gradients.releaseReference();
+        if (rates != null) {
+            rates.releaseReference();
+        }
     }
 }

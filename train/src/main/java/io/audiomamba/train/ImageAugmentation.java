@@ -6,7 +6,7 @@ import java.util.random.RandomGenerator;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 
-/** Changes a batch of log-mel spectrograms at random, and mixes them and their labels. */
+/** Changes a batch of log-mel spectrograms at random. */
 final class ImageAugmentation {
 
     /** Turning points of a random filter. */
@@ -18,21 +18,9 @@ final class ImageAugmentation {
         this.recipe = recipe;
     }
 
-    /**
-     * @param images  (B, frames, bins)
-     * @param targets (B, classes)
-     */
-    record Examples(Tensor images, Tensor targets) {}
-
-    Examples apply(Examples examples, RandomGenerator random) {
-        Examples changed = new Examples(masked(filtered(examples.images(), random), random), examples.targets());
-        if (recipe.cutmixAlpha() > 0 && random.nextDouble() < recipe.cutmixProbability()) {
-            return cutMix(changed, random);
-        }
-        if (recipe.mixupAlpha() > 0 && random.nextDouble() < recipe.mixupProbability()) {
-            return mixUp(changed, random);
-        }
-        return changed;
+    /** Changes {@code images}, (B, frames, bins). */
+    Tensor apply(Tensor images, RandomGenerator random) {
+        return masked(filtered(images, random), random);
     }
 
     /** A smooth random gain over frequency, another for each clip (after Nam et al. 2022, FilterAugment). */
@@ -81,55 +69,4 @@ final class ImageAugmentation {
         return keep;
     }
 
-    /** Mixup (Zhang et al. 2018) of the images and of the targets, each pair in a proportion of its own. */
-    private Examples mixUp(Examples examples, RandomGenerator random) {
-        int batch = (int) examples.images().size(0);
-        float[] parts = new float[batch];
-        for (int b = 0; b < batch; b++) {
-            parts[b] = (float) beta(recipe.mixupAlpha(), random);
-        }
-        Tensor part = Tensors.of(parts, batch, 1, 1).to(examples.images().device(), examples.images().scalar_type());
-        return mixed(examples, part, part.squeeze(2), random);
-    }
-
-    /** CutMix (Yun et al. 2019): a rectangle from another image; targets in proportion to the areas. */
-    private Examples cutMix(Examples examples, RandomGenerator random) {
-        int frames = (int) examples.images().size(1);
-        int bins = (int) examples.images().size(2);
-        double cut = Math.sqrt(1 - beta(recipe.cutmixAlpha(), random));
-        int wide = (int) (frames * cut);
-        int high = (int) (bins * cut);
-        int left = random.nextInt(frames - wide + 1);
-        int low = random.nextInt(bins - high + 1);
-        float[] own = new float[frames * bins];
-        Arrays.fill(own, 1);
-        for (int frame = left; frame < left + wide; frame++) {
-            Arrays.fill(own, frame * bins + low, frame * bins + low + high, 0);
-        }
-        Tensor mask = Tensors.of(own, 1, frames, bins).to(examples.images().device(),
-                examples.images().scalar_type());
-        return mixed(examples, mask, mask.mean(new long[] {1, 2}, false, new ScalarTypeOptional())
-                .unsqueeze(1), random);
-    }
-
-    private static Examples mixed(Examples examples, Tensor ofImages, Tensor ofTargets, RandomGenerator random) {
-        int batch = (int) examples.images().size(0);
-        // A cyclic shift pairs everybody with somebody else.
-        int shift = batch == 1 ? 0 : 1 + random.nextInt(batch - 1);
-        Tensor images = examples.images().roll(new long[] {shift}, 0);
-        Tensor targets = examples.targets().roll(new long[] {shift}, 0);
-        return new Examples(images.add(examples.images().sub(images).mul(ofImages)),
-                targets.add(examples.targets().sub(targets).mul(ofTargets)));
-    }
-
-    /** From the symmetric Beta distribution, by Jöhnk's method. */
-    static double beta(double alpha, RandomGenerator random) {
-        while (true) {
-            double x = Math.pow(random.nextDouble(), 1 / alpha);
-            double y = Math.pow(random.nextDouble(), 1 / alpha);
-            if (x + y > 0 && x + y <= 1) {
-                return x / (x + y);
-            }
-        }
-    }
 }

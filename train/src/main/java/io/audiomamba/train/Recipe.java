@@ -2,20 +2,8 @@ package io.audiomamba.train;
 
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.model.ModelConfig.HeadKind;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import tools.jackson.core.JacksonException;
-import tools.jackson.databind.DeserializationFeature;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.MapperFeature;
-import tools.jackson.databind.PropertyNamingStrategies;
-import tools.jackson.databind.node.ObjectNode;
-import tools.jackson.dataformat.yaml.YAMLMapper;
 
 /**
  * How a model is trained. {@code recipes/defaults.yaml} says what every value means; a recipe is a YAML file with those
@@ -25,11 +13,22 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
         Augment augment) {
 
     /** The architecture. */
-    public record Model(String preset, HeadKind head, double dropPath) {}
+    public record Model(String preset, HeadKind head, double dropPath, List<Integer> attentionAfter) {}
 
     /** The course of training. */
     public record Train(int epochs, int batchSize, long seed, Precision precision, int workers, double ema,
-            int evaluateEvery, int saveEvery) {}
+            int averageLast, int evaluateEvery, int saveEvery) {
+
+        public Train {
+            require(epochs >= 1, "train.epochs", epochs, "1 or more");
+            require(batchSize >= 1, "train.batch_size", batchSize, "1 or more");
+            require(workers >= 1, "train.workers", workers, "1 or more");
+            require(ema >= 0 && ema < 1, "train.ema", ema, "in [0, 1)");
+            require(averageLast >= 0, "train.average_last", averageLast, "0 or more");
+            require(evaluateEvery >= 1, "train.evaluate_every", evaluateEvery, "1 or more");
+            require(saveEvery >= 1, "train.save_every", saveEvery, "1 or more");
+        }
+    }
 
     /** What is computed in: FLOAT32, or mixed with BFLOAT16. */
     public enum Precision {
@@ -37,7 +36,12 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
     }
 
     /** What is minimised. */
-    public record Loss(LossKind kind, double labelSmoothing) {}
+    public record Loss(LossKind kind, double labelSmoothing) {
+
+        public Loss {
+            require(labelSmoothing >= 0 && labelSmoothing < 1, "loss.label_smoothing", labelSmoothing, "in [0, 1)");
+        }
+    }
 
     /** For one label a clip, or for several. */
     public enum LossKind {
@@ -45,12 +49,29 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
     }
 
     /** AdamW (Loshchilov and Hutter 2019). */
-    public record Optimizer(double lr, double weightDecay, double beta1, double beta2, double clipNorm,
-            int accumulate) {}
+    public record Optimizer(double lr, double weightDecay, double beta1, double beta2, double clipNorm, int accumulate,
+            double layerDecay, List<String> frozen) {
+
+        public Optimizer {
+            require(lr > 0, "optimizer.lr", lr, "above 0");
+            require(weightDecay >= 0, "optimizer.weight_decay", weightDecay, "0 or more");
+            require(beta1 >= 0 && beta1 < 1, "optimizer.beta1", beta1, "in [0, 1)");
+            require(beta2 >= 0 && beta2 < 1, "optimizer.beta2", beta2, "in [0, 1)");
+            require(clipNorm >= 0, "optimizer.clip_norm", clipNorm, "0 or more");
+            require(accumulate >= 1, "optimizer.accumulate", accumulate, "1 or more");
+            require(layerDecay > 0 && layerDecay <= 1, "optimizer.layer_decay", layerDecay, "in (0, 1]");
+        }
+    }
 
     /** The learning rate over time. */
     public record Schedule(ScheduleKind kind, int warmupEpochs, double finalFactor, List<Double> warmupFactors,
-            List<Integer> stepEpochs) {}
+            List<Integer> stepEpochs) {
+
+        public Schedule {
+            require(warmupEpochs >= 0, "schedule.warmup_epochs", warmupEpochs, "0 or more");
+            require(finalFactor >= 0, "schedule.final_factor", finalFactor, "0 or more");
+        }
+    }
 
     /** Linear warm-up and a cosine, or a table and halving. */
     public enum ScheduleKind {
@@ -63,17 +84,44 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
     }
 
     /** What is done to clips in training. */
-    public record Augment(double mixupAlpha, double mixupProbability, double cutmixAlpha, double cutmixProbability,
-            int timeMasks, int timeMaskFrames, int frequencyMasks, int frequencyMaskBins, double filterDb, boolean roll,
-            double gainDb, double speed) {}
+    public record Augment(MixupKind mixupKind, double mixupAlpha, double mixupProbability, double cutmixAlpha,
+            double cutmixProbability, int timeMasks, int timeMaskFrames, int frequencyMasks, int frequencyMaskBins,
+            double filterDb, boolean roll, double gainDb, double speed) {
 
-    private static final YAMLMapper YAML = YAMLMapper.builder()
-            .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
-            .enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
-            .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES).build();
+        public Augment {
+            require(mixupAlpha >= 0, "augment.mixup_alpha", mixupAlpha, "0 or more");
+            require(isShare(mixupProbability), "augment.mixup_probability", mixupProbability, "in [0, 1]");
+            require(cutmixAlpha >= 0, "augment.cutmix_alpha", cutmixAlpha, "0 or more");
+            require(isShare(cutmixProbability), "augment.cutmix_probability", cutmixProbability, "in [0, 1]");
+            require(timeMasks >= 0, "augment.time_masks", timeMasks, "0 or more");
+            require(timeMaskFrames >= 0, "augment.time_mask_frames", timeMaskFrames, "0 or more");
+            require(frequencyMasks >= 0, "augment.frequency_masks", frequencyMasks, "0 or more");
+            require(frequencyMaskBins >= 0, "augment.frequency_mask_bins", frequencyMaskBins, "0 or more");
+            require(filterDb >= 0, "augment.filter_db", filterDb, "0 or more");
+            require(gainDb >= 0, "augment.gain_db", gainDb, "0 or more");
+            require(speed >= 0 && speed < 1, "augment.speed", speed, "in [0, 1)");
+        }
+    }
 
-    /** The recipes of this project. */
-    public static final List<String> NAMES = List.of("esc10", "esc50", "audioset-balanced");
+    /** What mixup mixes. */
+    public enum MixupKind {
+        /** Log-mel spectrograms, and labels with them. */
+        SPECTROGRAMS,
+        /** Waveforms, and labels with them. */
+        WAVEFORMS,
+        /** As HTS-AT's code: spectrograms with those of the reversed batch; every clip keeps its own labels. */
+        AUTHORS
+    }
+
+    private static boolean isShare(double value) {
+        return value >= 0 && value <= 1;
+    }
+
+    private static void require(boolean fits, String key, Object value, String right) {
+        if (!fits) {
+            throw new ConfigurationException("The recipe's " + key + " is " + value + " but must be " + right + ".");
+        }
+    }
 
     /**
      * A recipe by its name, or from a file, with some values changed.
@@ -82,89 +130,23 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
      * @throws ConfigurationException naming the key that is unknown or whose value makes no sense
      */
     public static Recipe of(String nameOrFile, Map<String, String> settings) {
-        ObjectNode tree = resource("defaults");
-        overlay(tree, NAMES.contains(nameOrFile) ? resource(nameOrFile) : file(nameOrFile), "");
-        settings.forEach((key, value) -> set(tree, key, value));
-        return bind(tree);
+        return RecipeYaml.read(nameOrFile, settings);
     }
 
-    private static ObjectNode resource(String name) {
-        try (InputStream in = Recipe.class.getResourceAsStream("recipes/" + name + ".yaml")) {
-            return (ObjectNode) YAML.readTree(in);
-        } catch (IOException e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
-    private static JsonNode file(String name) {
-        Path path = Path.of(name);
-        if (!Files.isRegularFile(path)) {
-            throw new ConfigurationException("There is no recipe '" + name + "' and no such file; recipes are "
-                    + String.join(", ", NAMES) + ".");
-        }
-        try {
-            return YAML.readTree(path.toFile());
-        } catch (JacksonException e) {
-            throw new ConfigurationException(name + ": is not a YAML file: " + e.getOriginalMessage() + ".", e);
-        }
-    }
-
-    private static void overlay(ObjectNode base, JsonNode changes, String prefix) {
-        for (Map.Entry<String, JsonNode> change : changes.properties()) {
-            String key = change.getKey();
-            JsonNode old = base.get(key);
-            if (old == null) {
-                throw unknown(prefix + key);
-            }
-            if (old.isObject() && change.getValue().isObject()) {
-                overlay((ObjectNode) old, change.getValue(), prefix + key + ".");
-            } else {
-                base.set(key, change.getValue());
-            }
-        }
-    }
-
-    private static void set(ObjectNode tree, String key, String value) {
-        JsonNode node = tree;
-        String[] path = key.split("\\.");
-        for (int i = 0; i < path.length - 1; i++) {
-            node = node.path(path[i]);
-        }
-        String last = path[path.length - 1];
-        if (!node.has(last) || node.get(last).isObject()) {
-            throw unknown(key);
-        }
-        ((ObjectNode) node).set(last, YAML.readTree(value));
-    }
-
-    private static ConfigurationException unknown(String key) {
-        return new ConfigurationException("A recipe has no '" + key + "'; defaults.yaml lists what there is.");
-    }
-
-    private static Recipe bind(ObjectNode tree) {
-        // YAML writes constants as its readers like them: token-semantic; Java as TOKEN_SEMANTIC.
-        dashless((ObjectNode) tree.get("model"), "head");
-        dashless((ObjectNode) tree.get("loss"), "kind");
-        try {
-            return YAML.treeToValue(tree, Recipe.class);
-        } catch (JacksonException e) {
-            throw new ConfigurationException("The recipe makes no sense: " + e.getOriginalMessage() + ".", e);
-        }
-    }
-
-    private static void dashless(ObjectNode node, String key) {
-        node.put(key, node.get(key).asString().replace('-', '_').toUpperCase(Locale.ROOT));
+    /** The names of the recipes of this project. */
+    public static List<String> names() {
+        return RecipeYaml.NAMES;
     }
 
     /** This recipe with another seed. */
     public Recipe withSeed(long seed) {
         Train changed = new Train(train.epochs, train.batchSize, seed, train.precision, train.workers, train.ema,
-                train.evaluateEvery, train.saveEvery);
+                train.averageLast, train.evaluateEvery, train.saveEvery);
         return new Recipe(model, changed, loss, optimizer, schedule, sampling, augment);
     }
 
     /** Every value, as YAML. */
     public String toYaml() {
-        return YAML.writeValueAsString(this);
+        return RecipeYaml.write(this);
     }
 }

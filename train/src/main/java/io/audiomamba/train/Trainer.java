@@ -5,7 +5,11 @@ import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.Description;
 import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.Dataset;
+import io.audiomamba.error.AudioException;
+import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.evaluation.Evaluator;
+import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
@@ -14,21 +18,20 @@ import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Pass;
 import io.audiomamba.model.Variants;
 import io.audiomamba.scan.ScanKernels;
-import io.audiomamba.torch.Autocast;
 import io.audiomamba.torch.GradientTape;
-import io.audiomamba.torch.Tensors;
 import io.audiomamba.train.Recipe.LossKind;
 import java.nio.file.Path;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.function.BooleanSupplier;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Trains one model by a {@link Recipe}. Not thread-safe. On a CPU equal seeds and threads give equal models. */
 public final class Trainer implements AutoCloseable {
@@ -40,46 +43,68 @@ public final class Trainer implements AutoCloseable {
     private final FrontEnd frontEnd;
     private final Parameters parameters;
     private final AudioMamba model;
+    private final Objective objective;
     private final FlatParameters flat;
     private final AdamW optimizer;
-    private final Tensor average;
+    private final WeightAverages averages;
     private final Batches batches;
-    private final ImageAugmentation augmentation;
-    private final Pass pass;
-    private int finishedEpochs;
+    private final Map<String, String> unreadable = new LinkedHashMap<>();
+    private Position position = Position.START;
 
-    /** What is known after an epoch: its number from 1, the mean loss, clips trained on, and how long it took. */
-    public record Epoch(int number, double loss, double learningRate, int clips, double seconds) {}
+    /**
+     * What is known after an epoch.
+     *
+     * @param number       from 1
+     * @param loss         mean over its batches
+     * @param learningRate at its beginning
+     * @param clips        that this process trained on; less than all if the epoch was resumed
+     * @param seconds      that this took
+     * @param skipped      clips that could not be read
+     */
+    public record Epoch(int number, double loss, double learningRate, int clips, double seconds, int skipped) {}
 
     /** A new model with random weights for the classes of {@code dataset}, to be trained on {@code device}. */
     public Trainer(Recipe recipe, Dataset dataset, Device device) {
+        this(recipe, dataset, device, InitialWeights.RANDOM);
+    }
+
+    /**
+     * A model for the classes of {@code dataset}, to be trained on {@code device}.
+     *
+     * @throws ConfigurationException if the recipe does not fit the model
+     */
+    public Trainer(Recipe recipe, Dataset dataset, Device device, InitialWeights weights) {
         this.recipe = recipe;
         this.dataset = dataset;
         this.device = device;
-        description = describe(recipe, dataset);
-        frontEnd = FrontEnd.named(description.frontEnd(), device);
-        parameters = new Parameters(Parameters.Source.random(recipe.train().seed()));
+        ModelConfig config = config(recipe, dataset);
+        parameters = new Parameters(weights.source(config, Parameters.Source.random(recipe.train().seed())));
         try (var _ = new PointerScope()) {
-            model = new AudioMamba(description.model(), parameters);
+            model = new AudioMamba(config, parameters);
         }
-        flat = new FlatParameters(parameters, device);
+        description = describe(config, recipe, dataset, weights);
+        frontEnd = FrontEnd.named(description.frontEnd(), device);
+        objective = new Objective(recipe, model, frontEnd, device);
+        flat = new FlatParameters(parameters, device,
+                new LayerRates(config, recipe.optimizer()).checked(parameters.tensors().keySet()));
         optimizer = new AdamW(recipe.optimizer(), flat);
-        average = recipe.train().ema() > 0 ? Tensors.permanent(flat.values().clone()) : null;
+        averages = new WeightAverages(recipe.train(), flat.values());
         batches = new Batches(dataset, recipe, frontEnd.sampleRate(), frontEnd.windowSamples());
-        augmentation = new ImageAugmentation(recipe.augment());
-        pass = new Pass(ScanKernels.best(device), true);
     }
 
-    private static Description describe(Recipe recipe, Dataset dataset) {
+    private static ModelConfig config(Recipe recipe, Dataset dataset) {
         ModelConfig variant = Variants.named(recipe.model().preset());
         InputKind input = variant.input() == InputKind.FILTER_BANK ? InputKind.FILTER_BANK : InputKind.FOLDED_LOG_MEL;
-        ModelConfig config = variant.forAudio(input, dataset.labels().size(), recipe.model().head())
-                .withDropPath(recipe.model().dropPath());
+        return variant.forAudio(input, dataset.labels().size(), recipe.model().head())
+                .withDropPath(recipe.model().dropPath()).withAttentionAfter(recipe.model().attentionAfter());
+    }
+
+    private static Description describe(ModelConfig config, Recipe recipe, Dataset dataset, InitialWeights weights) {
         Map<String, String> provenance = new LinkedHashMap<>();
         provenance.put("data", dataset.title() + ", " + dataset.clips().size() + " clips");
-        provenance.put("weights", "trained from random ones, seed " + recipe.train().seed());
+        provenance.put("weights", "trained, seed " + recipe.train().seed() + "; at first " + weights.provenance());
         provenance.put("recipe", recipe.toYaml());
-        return new Description(config, Description.frontEndOf(input), dataset.labels(),
+        return new Description(config, Description.frontEndOf(config.input()), dataset.labels(),
                 recipe.loss().kind() == LossKind.CROSS_ENTROPY ? Activation.SOFTMAX : Activation.SIGMOID, 1,
                 provenance);
     }
@@ -89,131 +114,171 @@ public final class Trainer implements AutoCloseable {
         return description;
     }
 
-    /** The number of trainable values. */
+    /** The number of values of the model. */
     public long parameterCount() {
         return parameters.count();
     }
 
     /** How many epochs are done. */
     public int finishedEpochs() {
-        return finishedEpochs;
+        return position.epochs();
     }
 
-    /** Trains for one epoch more. */
+    /** The training clips that could not be read so far: names, and why. */
+    public Map<String, String> unreadable() {
+        return Map.copyOf(unreadable);
+    }
+
+    /**
+     * Trains for one epoch more.
+     *
+     * @throws AudioException         if a clip cannot be read
+     * @throws ConfigurationException as {@link #epoch(TrainingListener, BooleanSupplier)}
+     */
     public Epoch epoch() {
+        return epoch(STRICT, () -> false).orElseThrow();
+    }
+
+    private static final TrainingListener STRICT = new TrainingListener() {
+        @Override
+        public void step(Step step) {}
+
+        @Override
+        public void epoch(Epoch epoch, Metrics metrics) {}
+
+        @Override
+        public void warning(String sentence) {
+            throw new AudioException(sentence);
+        }
+    };
+
+    /**
+     * Trains to the end of an epoch. A clip that cannot be read is told to {@code listener} once, and left out.
+     *
+     * @param stop asked after each step of the optimiser
+     * @return nothing if {@code stop} said so, perhaps in the middle of the epoch, from where training may go on
+     * @throws ConfigurationException if the loss or a gradient is not finite any more, naming the tensor that went bad
+     *                                first, or if no clip can be read
+     */
+    public Optional<Epoch> epoch(TrainingListener listener, BooleanSupplier stop) {
         long start = System.nanoTime();
-        int epoch = finishedEpochs;
-        int[] done = new int[2]; // batches, clips
-        try (var _ = new PointerScope()) {
-            Tensor losses = torch.zeros(new long[] {1}, flat.values().options());
-            batches.forEach(epoch, batch -> {
-                step(batch, epoch, done[0], losses);
-                done[0]++;
-                done[1] += batch.size();
-            });
-            finishedEpochs++;
-            return new Epoch(finishedEpochs, losses.item_float() / done[0], LearningRate.at(recipe, epoch), done[1],
-                    (System.nanoTime() - start) / 1e9);
+        int before = position.clips();
+        Iterator<Batches.Batch> remaining = batches.of(position.epochs(), position.batches());
+        while (remaining.hasNext()) {
+            Batches.Batch batch = remaining.next();
+            report(batch.unreadable(), listener);
+            double loss = train(batch);
+            position = position.afterBatch(loss, batch.size(), batch.unreadable().size(), optimizer.steps());
+            if (batch.size() > 0) {
+                listener.step(new TrainingListener.Step(position.epochs() + 1, position.batches(), batches.count(),
+                        loss, learningRate(), batch.size()));
+            }
+            if (endsStep(position.batches()) && stop.getAsBoolean()) {
+                return Optional.empty();
+            }
         }
+        if (position.trained() == 0) {
+            throw new ConfigurationException(dataset.title() + ": none of its clips can be read.");
+        }
+        Epoch done = new Epoch(position.epochs() + 1, position.losses() / position.trained(),
+                LearningRate.at(recipe, position.epochs()), position.clips() - before,
+                (System.nanoTime() - start) / 1e9, position.skipped());
+        position = position.afterEpoch();
+        averages.afterEpoch(position.epochs());
+        return Optional.of(done);
     }
 
-    private void step(Batches.Batch batch, int epoch, int index, Tensor losses) {
-        // Drop path and dropout draw from LibTorch's generator: seeded anew, a resumed run draws what it would have.
-        SplittableRandom random = new SplittableRandom(recipe.train().seed() + 7_919L * epoch + 31L * index);
-        torch.manual_seed(random.nextLong());
+    private void report(Map<String, String> failures, TrainingListener listener) {
+        failures.forEach((clip, reason) -> {
+            if (unreadable.put(clip, reason) == null) {
+                listener.warning(reason + " It is left out of the training.");
+            }
+        });
+    }
+
+    private boolean endsStep(int batch) {
+        return batch % recipe.optimizer().accumulate() == 0 || batch == batches.count();
+    }
+
+    private double learningRate() {
+        return LearningRate.at(recipe, position.epochs() + (double) position.batches() / batches.count());
+    }
+
+    /** Adds the gradients of a batch, and makes a step if it is the last one of a step. */
+    private double train(Batches.Batch batch) {
+        int accumulate = recipe.optimizer().accumulate();
+        int group = Math.min(accumulate, batches.count() - position.batches() / accumulate * accumulate);
+        double loss = batch.size() == 0 ? 0 : gradients(batch, group);
+        if (endsStep(position.batches() + 1)) {
+            double rate = LearningRate.at(recipe,
+                    position.epochs() + (double) (position.batches() + 1) / batches.count());
+            double norm = optimizer.step(rate);
+            if (!Double.isFinite(norm)) {
+                throw diverged(batch, "norm of the gradients is " + norm);
+            }
+            averages.afterStep(optimizer.steps());
+        }
+        return loss;
+    }
+
+    private double gradients(Batches.Batch batch, int group) {
+        double loss;
         try (var _ = new GradientTape(); var _ = new PointerScope()) {
-            Tensor loss = loss(batch, random);
-            loss.div(new Scalar((double) recipe.optimizer().accumulate())).backward();
-            losses.add_(loss.detach());
+            Tensor mean = objective.loss(batch, seeded(), new Pass(ScanKernels.best(device), true));
+            mean.div(new Scalar((double) group)).backward();
+            loss = mean.item_float();
         }
-        if ((index + 1) % recipe.optimizer().accumulate() == 0 || index + 1 == batches.count()) {
-            optimizer.step(LearningRate.at(recipe, epoch + (double) (index + 1) / batches.count()));
-            follow();
+        if (!Double.isFinite(loss)) {
+            throw diverged(batch, "loss is " + loss);
         }
+        return loss;
     }
 
-    private Tensor loss(Batches.Batch batch, SplittableRandom random) {
-        ImageAugmentation.Examples examples;
-        try (var _ = new NoGradGuard()) {
-            Tensor waveforms = Tensors.of(batch.waveforms(), batch.size(), frontEnd.windowSamples()).to(device,
-                    ScalarType.Float);
-            Tensor targets = Tensors.of(batch.targets(), batch.size(), dataset.labels().size()).to(device,
-                    ScalarType.Float);
-            examples = augmentation.apply(
-                    new ImageAugmentation.Examples(frontEnd.apply(waveforms), smoothed(targets)), random);
-        }
-        Tensor logits = forward(examples.images()).to(ScalarType.Float);
-        return switch (recipe.loss().kind()) {
-            case CROSS_ENTROPY -> examples.targets().mul(torch.log_softmax(logits, 1)).sum(1).mean().neg();
-            case BINARY_CROSS_ENTROPY -> torch.binary_cross_entropy_with_logits(logits, examples.targets());
-        };
+    /** Drop path and dropout draw from LibTorch's generator: seeded anew, a resumed run draws what it would have. */
+    private SplittableRandom seeded() {
+        SplittableRandom random = new SplittableRandom(
+                recipe.train().seed() + 7_919L * position.epochs() + 31L * position.batches());
+        torch.manual_seed(random.nextLong());
+        return random;
     }
 
-    private Tensor smoothed(Tensor targets) {
-        double smoothing = recipe.loss().labelSmoothing();
-        if (smoothing == 0) {
-            return targets;
-        }
-        double share = recipe.loss().kind() == LossKind.CROSS_ENTROPY ? 1.0 / targets.size(1) : 0.5;
-        return targets.mul(new Scalar(1 - smoothing)).add(new Scalar(smoothing * share));
+    private ConfigurationException diverged(Batches.Batch batch, String symptom) {
+        String tensor = Divergence.firstBadTensor(parameters,
+                tap -> objective.loss(batch, seeded(), new Pass(ScanKernels.best(device), true, tap)));
+        return new ConfigurationException("Training stopped in epoch " + (position.epochs() + 1) + " at batch "
+                + (position.batches() + 1) + ": the " + symptom + ", and what first was not finite is " + tensor
+                + ". The checkpoints hold what was there before; a smaller optimizer.lr may help.");
     }
 
-    private Tensor forward(Tensor images) {
-        boolean mixed = recipe.train().precision() == Recipe.Precision.BFLOAT16 && device.is_cuda();
-        return mixed
-                ? Autocast.bfloat16(() -> model.forward(images, pass).clip())
-                : model.forward(images, pass).clip();
-    }
-
-    /** Moves the average towards the weights; faster in the first steps, when it still holds random ones. */
-    private void follow() {
-        if (average == null) {
-            return;
-        }
-        double steps = optimizer.steps();
-        double decay = Math.min(recipe.train().ema(), (1 + steps) / (10 + steps));
-        try (var _ = new NoGradGuard()) {
-            average.lerp_(flat.values(), new Scalar(1 - decay));
-        }
-    }
-
-    /** What the model, with averaged weights if the recipe averages, says of {@code clips}. */
+    /**
+     * What the model, with averaged weights if the recipe averages, says of {@code clips}.
+     *
+     * @throws ConfigurationException if its scores are not finite, naming the tensor that went bad first
+     */
     public Evaluator.Outcome predict(Dataset clips, int shifts) {
         Evaluator.Outcome[] result = new Evaluator.Outcome[1];
-        withAverage(() -> result[0] = new Evaluator(model, frontEnd, device).predict(clips, shifts));
+        averages.during(() -> {
+            try {
+                result[0] = new Evaluator(model, frontEnd, device).predict(clips, shifts);
+            } catch (CheckpointException _) {
+                throw diverged(batches.of(position.epochs(), 0).next(), "scores of held-out clips are not finite");
+            }
+        });
         return result[0];
     }
 
     /** Writes the model, with averaged weights if the recipe averages, described by {@code as}. */
     public void write(Path file, Description as, DType type) {
-        withAverage(() -> Checkpoint.write(file, as, parameters.tensors(), type));
+        averages.during(() -> Checkpoint.write(file, as, parameters.tensors(), type));
     }
 
-    private void withAverage(Runnable body) {
-        if (average == null) {
-            body.run();
-            return;
-        }
-        try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
-            Tensor kept = flat.values().clone();
-            flat.values().copy_(average);
-            try {
-                body.run();
-            } finally {
-                flat.values().copy_(kept);
-            }
-        }
-    }
-
-    /** Everything that training goes on from, to be saved and {@linkplain #resume restored}. */
+    /** Everything that training goes on from beside its {@link #position}, to be saved and restored. */
     Map<String, Tensor> state() {
         Map<String, Tensor> state = new LinkedHashMap<>();
         state.put("values", flat.values());
         state.put("mean", optimizer.state()[0]);
         state.put("square", optimizer.state()[1]);
-        if (average != null) {
-            state.put("average", average);
-        }
+        state.putAll(averages.state());
         parameters.tensors().forEach((name, tensor) -> {
             if (parameters.isBuffer(name)) {
                 state.put("buffer." + name, tensor);
@@ -222,23 +287,27 @@ public final class Trainer implements AutoCloseable {
         return state;
     }
 
-    /** Goes on after {@code epochs}, once the tensors of {@link #state} hold what they held then. */
-    void resume(int epochs, long steps) {
-        finishedEpochs = epochs;
-        optimizer.resumeAt(steps);
+    /** What the next step of the optimiser takes. */
+    Tensor gradients() {
+        return flat.gradients();
     }
 
-    long steps() {
-        return optimizer.steps();
+    Position position() {
+        return position;
+    }
+
+    /** Goes on from {@code saved}, once the tensors of {@link #state} hold what they held then. */
+    void resume(Position saved) {
+        position = saved;
+        optimizer.resumeAt(saved.steps());
+        averages.resumeAt(saved.epochs());
     }
 
     @Override
     public void close() {
         batches.close();
         optimizer.close();
-        if (average != null) {
-            average.releaseReference();
-        }
+        averages.close();
         flat.close();
         parameters.close();
     }

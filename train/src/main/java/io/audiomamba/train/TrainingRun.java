@@ -2,42 +2,62 @@ package io.audiomamba.train;
 
 import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.Description;
-import io.audiomamba.checkpoint.RawTensor;
-import io.audiomamba.checkpoint.Safetensors;
-import io.audiomamba.checkpoint.TensorFile;
+import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.EnvironmentException;
+import io.audiomamba.evaluation.Evaluator;
 import io.audiomamba.evaluation.Metrics;
-import io.audiomamba.torch.Tensors;
+import io.audiomamba.evaluation.Predictions;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
+import java.nio.file.StandardCopyOption;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
-import java.util.function.BiConsumer;
-import org.bytedeco.javacpp.PointerScope;
+import java.util.Optional;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.NoGradGuard;
-import org.bytedeco.pytorch.Tensor;
 import tools.jackson.databind.ObjectMapper;
 
 /**
- * One training in a folder of its own: {@code recipe.yaml}; {@code metrics.jsonl}, a line an epoch; {@code last} and
- * {@code best.safetensors}, models; and {@code state.safetensors}, from which an interrupted training goes on exactly.
+ * One training in a folder of its own: {@code recipe.yaml}; {@code metrics.jsonl}, a line an epoch, and the same for
+ * TensorBoard; {@code last} and {@code best.safetensors}, models; {@code state.safetensors}, from which an
+ * interrupted training goes on exactly; and at the end {@code curves.png} and {@code report.html}.
  */
 public final class TrainingRun {
 
-    private static final String EPOCHS = "epochs";
-    private static final String STEPS = "steps";
+    private static final String BEST = "best";
+    private static final String DATA = "data";
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final Path folder;
     private final Recipe recipe;
     private final Dataset training;
     private final Dataset validation;
+    private volatile boolean stopping;
+    private final Map<String, String> unreadable = new LinkedHashMap<>();
+    private Predictions heldOut;
     private double best = Double.NEGATIVE_INFINITY;
+
+    /**
+     * What a training is given beside its data.
+     *
+     * @param device      to train on
+     * @param weights     to begin with
+     * @param calibration the outcome of a cross-validation of the recipe, whose temperature and figures the models shall
+     *                    carry; null for none
+     * @param type        of the stored weights
+     */
+    public record Setting(Device device, InitialWeights weights, CrossValidation.Summary calibration, DType type) {}
+
+    /**
+     * How a training ended.
+     *
+     * @param finished   whether all epochs are done
+     * @param unreadable clips that could not be read, and why
+     */
+    public record Outcome(boolean finished, Map<String, String> unreadable) {}
 
     /** @param validation clips that are held out; null for none */
     public TrainingRun(Path folder, Recipe recipe, Dataset training, Dataset validation) {
@@ -51,45 +71,140 @@ public final class TrainingRun {
         return folder.resolve(name);
     }
 
+    /** Lets {@link #run} finish the step it is at, save, and return. May be called by any thread. */
+    public void stop() {
+        stopping = true;
+    }
+
     /**
-     * Trains to the end.
+     * Trains to the end, or until it is {@linkplain #stop stopped}.
      *
-     * @param resume      go on from {@code state.safetensors} if it is there; else the folder must not hold one
-     * @param calibration the outcome of a cross-validation of the recipe, whose temperature and figures the models shall
-     *                    carry; null for none
-     * @param type        of the stored weights
-     * @param progress    told each epoch, and its measures where there are any, else null
+     * @param resume go on from {@code state.safetensors} if it is there; else the folder must not hold one
+     * @throws ConfigurationException if the folder holds another training, or if the training diverges
+     * @throws EnvironmentException   if something cannot be written
      */
-    public void run(Device device, boolean resume, CrossValidation.Summary calibration, DType type,
-            BiConsumer<Trainer.Epoch, Metrics> progress) {
-        try (Trainer trainer = new Trainer(recipe, training, device)) {
-            Files.createDirectories(folder);
-            begin(trainer, resume);
-            Description description = calibrated(trainer.description(), calibration);
+    public Outcome run(Setting setting, boolean resume, TrainingListener listener) {
+        checkFolder(resume);
+        try (Trainer trainer = new Trainer(recipe, training, setting.device(), setting.weights())) {
+            TrainingHistory history = begin(trainer);
+            Description description = calibrated(trainer.description(), setting.calibration());
             while (trainer.finishedEpochs() < recipe.train().epochs()) {
-                Trainer.Epoch epoch = trainer.epoch();
-                boolean last = epoch.number() == recipe.train().epochs();
-                boolean evaluated = validation != null
-                        && (last || epoch.number() % recipe.train().evaluateEvery() == 0);
-                Metrics metrics = evaluated ? trainer.predict(validation, 1).plain().metrics() : null;
-                log(epoch, metrics);
-                if (metrics != null && measure(metrics) > best) {
-                    best = measure(metrics);
-                    trainer.write(file("best.safetensors"), description, type);
+                Optional<Trainer.Epoch> epoch = trainer.epoch(listener, () -> stopping);
+                if (epoch.isPresent()) {
+                    finish(epoch.get(), trainer, history, description, setting.type(), listener);
                 }
-                if (last || epoch.number() % recipe.train().saveEvery() == 0) {
-                    save(trainer);
+                if (stopping || epoch.isEmpty()) {
+                    break;
                 }
-                progress.accept(epoch, metrics);
             }
-            trainer.write(file("last.safetensors"), description, type);
+            save(trainer, description, setting.type());
+            unreadable.putAll(trainer.unreadable());
+            boolean finished = trainer.finishedEpochs() == recipe.train().epochs();
+            if (finished) {
+                report(trainer, history, description, listener);
+            }
+            return new Outcome(finished, Map.copyOf(unreadable));
         } catch (IOException e) {
-            throw new ConfigurationException(folder + ": cannot be written (" + e.getMessage() + ").", e);
+            throw unwritable(e);
         }
     }
 
-    private static double measure(Metrics metrics) {
-        return metrics.meanAveragePrecision();
+    private EnvironmentException unwritable(IOException e) {
+        return new EnvironmentException(
+                folder + ": cannot be written (" + e.getClass().getSimpleName() + ": " + e.getMessage() + ").", e);
+    }
+
+    private void checkFolder(boolean resume) {
+        try {
+            Files.createDirectories(folder);
+            if (!Files.exists(file("state.safetensors"))) {
+                replace(file("recipe.yaml"), recipe.toYaml().getBytes(StandardCharsets.UTF_8));
+                Files.deleteIfExists(file("metrics.jsonl"));
+            } else if (!resume) {
+                throw new ConfigurationException(
+                        folder + ": holds a training already; --resume goes on with it, or name another folder.");
+            } else if (!Files.readString(file("recipe.yaml")).equals(recipe.toYaml())) {
+                throw new ConfigurationException(
+                        folder + ": was begun with another recipe, " + file("recipe.yaml") + ".");
+            }
+        } catch (IOException e) {
+            throw unwritable(e);
+        }
+    }
+
+    private TrainingHistory begin(Trainer trainer) throws IOException {
+        Path state = file("state.safetensors");
+        if (Files.exists(state)) {
+            Map<String, String> notes = TrainingState.restore(state, trainer);
+            if (!fingerprint().equals(notes.get(DATA))) {
+                throw new ConfigurationException(folder + ": was begun with other clips (" + notes.get(DATA)
+                        + ", now " + fingerprint() + ").");
+            }
+            best = Double.parseDouble(notes.get(BEST));
+        }
+        return new TrainingHistory(folder, trainer.finishedEpochs());
+    }
+
+    /** Tells whether a training goes on with the clips that it was begun with. */
+    private String fingerprint() {
+        return training.clips().size() + " clips, names "
+                + Integer.toHexString(training.clips().stream().map(Clip::name).toList().hashCode());
+    }
+
+    private void finish(Trainer.Epoch epoch, Trainer trainer, TrainingHistory history, Description description,
+            DType type, TrainingListener listener) throws IOException {
+        boolean last = epoch.number() == recipe.train().epochs();
+        boolean evaluated = validation != null && (last || epoch.number() % recipe.train().evaluateEvery() == 0);
+        Metrics metrics = evaluated ? evaluate(trainer, listener).metrics() : null;
+        history.add(EpochFigures.of(epoch, metrics, System.currentTimeMillis() / 1000.0));
+        if (metrics != null && metrics.meanAveragePrecision() > best) {
+            best = metrics.meanAveragePrecision();
+            trainer.write(file("best.safetensors"), description, type);
+        }
+        if (!last && epoch.number() % recipe.train().saveEvery() == 0) {
+            save(trainer, description, type);
+        }
+        listener.epoch(epoch, metrics);
+    }
+
+    /** What the model says of the held-out clips that can be read. */
+    private Predictions evaluate(Trainer trainer, TrainingListener listener) {
+        Evaluator.Outcome outcome = trainer.predict(validation, 1);
+        outcome.failures().forEach((clip, reason) -> {
+            if (unreadable.put(clip, reason) == null) {
+                listener.warning(reason + " It is left out of the evaluation.");
+            }
+        });
+        heldOut = outcome.plain();
+        return heldOut;
+    }
+
+    private void report(Trainer trainer, TrainingHistory history, Description description, TrainingListener listener)
+            throws IOException {
+        if (validation != null && heldOut == null) {
+            evaluate(trainer, listener);
+        }
+        Optional<byte[]> curves = new LearningCurves(history.epochs()).png();
+        if (curves.isPresent()) {
+            replace(file("curves.png"), curves.get());
+        } else {
+            listener.warning("The learning curves cannot be drawn: Java finds no fonts on this machine.");
+        }
+        String page = new TrainingReport(description, history.epochs()).html(curves, heldOut, unreadable);
+        replace(file("report.html"), page.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Writes a file as a whole or not at all. */
+    private static void replace(Path file, byte[] content) throws IOException {
+        Path temporary = file.resolveSibling(file.getFileName() + ".part");
+        Files.write(temporary, content);
+        Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    }
+
+    private void save(Trainer trainer, Description description, DType type) {
+        trainer.write(file("last.safetensors"), description, type);
+        TrainingState.save(file("state.safetensors"), trainer,
+                Map.of(BEST, Double.toString(best), DATA, fingerprint()));
     }
 
     private Description calibrated(Description description, CrossValidation.Summary summary) {
@@ -100,59 +215,5 @@ public final class TrainingRun {
         provenance.put("cross-validation", JSON.writeValueAsString(summary));
         return new Description(description.model(), description.frontEnd(), description.labels(),
                 description.activation(), summary.temperature(), provenance);
-    }
-
-    private void begin(Trainer trainer, boolean resume) throws IOException {
-        Path state = file("state.safetensors");
-        if (!Files.exists(state)) {
-            Files.writeString(file("recipe.yaml"), recipe.toYaml());
-            Files.deleteIfExists(file("metrics.jsonl"));
-        } else if (!resume) {
-            throw new ConfigurationException(
-                    folder + ": holds a training already; --resume goes on with it, or name another folder.");
-        } else if (!Files.readString(file("recipe.yaml")).equals(recipe.toYaml())) {
-            throw new ConfigurationException(folder + ": was begun with another recipe, " + file("recipe.yaml") + ".");
-        } else {
-            restore(trainer, state);
-        }
-    }
-
-    private void log(Trainer.Epoch epoch, Metrics metrics) throws IOException {
-        Map<String, Object> line = new LinkedHashMap<>();
-        line.put("epoch", epoch.number());
-        line.put("loss", epoch.loss());
-        line.put("learning_rate", epoch.learningRate());
-        line.put("clips_per_second", epoch.clips() / epoch.seconds());
-        if (metrics != null) {
-            line.put("accuracy", metrics.accuracy());
-            line.put("mAP", metrics.meanAveragePrecision());
-            line.put("mAUC", metrics.meanAreaUnderCurve());
-        }
-        Files.writeString(file("metrics.jsonl"), JSON.writeValueAsString(line) + "\n", StandardOpenOption.CREATE,
-                StandardOpenOption.APPEND);
-    }
-
-    private void save(Trainer trainer) {
-        Map<String, RawTensor> tensors = new LinkedHashMap<>();
-        trainer.state().forEach(
-                (name, tensor) -> tensors.put(name, RawTensor.of(Tensors.toFloats(tensor), Tensors.shape(tensor))));
-        Safetensors.write(file("state.safetensors"), tensors,
-                Map.of(EPOCHS, Integer.toString(trainer.finishedEpochs()), STEPS, Long.toString(trainer.steps()),
-                        "best", Double.toString(best)));
-    }
-
-    private void restore(Trainer trainer, Path state) throws IOException {
-        try (TensorFile saved = Safetensors.open(state); var _ = new PointerScope(); var _ = new NoGradGuard()) {
-            for (Map.Entry<String, Tensor> entry : trainer.state().entrySet()) {
-                RawTensor tensor = saved.tensors().get(entry.getKey());
-                entry.getValue().copy_(Tensors.of(tensor.toFloats(), Tensors.shape(entry.getValue())));
-            }
-            int epochs = Integer.parseInt(saved.metadata().get(EPOCHS));
-            best = Double.parseDouble(saved.metadata().get("best"));
-            trainer.resume(epochs, Long.parseLong(saved.metadata().get(STEPS)));
-            // Epochs that were done after the state was saved are done again.
-            List<String> lines = Files.readAllLines(file("metrics.jsonl"));
-            Files.write(file("metrics.jsonl"), lines.subList(0, Math.min(epochs, lines.size())));
-        }
     }
 }

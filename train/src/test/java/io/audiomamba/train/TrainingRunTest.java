@@ -1,0 +1,247 @@
+package io.audiomamba.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.audiomamba.checkpoint.Checkpoint;
+import io.audiomamba.checkpoint.DType;
+import io.audiomamba.data.Dataset;
+import io.audiomamba.error.AudioMambaException;
+import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.EnvironmentException;
+import io.audiomamba.evaluation.Metrics;
+import io.audiomamba.torch.Devices;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.ObjectMapper;
+
+class TrainingRunTest {
+
+    @TempDir
+    private static Path data;
+
+    @TempDir
+    private Path folder;
+
+    private static Dataset tones;
+
+    /** Remembers what it is told, and does something at each step. */
+    private static final class Listener implements TrainingListener {
+        private final List<String> warnings = new ArrayList<>();
+        private final List<Step> steps = new ArrayList<>();
+        private final List<Trainer.Epoch> epochs = new ArrayList<>();
+        private final Consumer<Step> atStep;
+
+        Listener(Consumer<Step> atStep) {
+            this.atStep = atStep;
+        }
+
+        @Override
+        public void step(Step step) {
+            steps.add(step);
+            atStep.accept(step);
+        }
+
+        @Override
+        public void epoch(Trainer.Epoch epoch, Metrics metrics) {
+            epochs.add(epoch);
+        }
+
+        @Override
+        public void warning(String sentence) {
+            warnings.add(sentence);
+        }
+    }
+
+    private static final TrainingRun.Setting SETTING = new TrainingRun.Setting(Devices.cpu(), InitialWeights.RANDOM,
+            null, DType.F32);
+
+    @BeforeAll
+    static void sounds() {
+        tones = TinyTraining.twoClasses(data.resolve("tones"), 2);
+    }
+
+    private TrainingRun run(String name, Dataset training, String... settings) {
+        return new TrainingRun(folder.resolve(name), TinyTraining.recipe(settings), training, tones);
+    }
+
+    private static Listener quiet() {
+        return new Listener(_ -> {});
+    }
+
+    private List<JsonNode> lines(String name) throws IOException {
+        return Files.readAllLines(folder.resolve(name).resolve("metrics.jsonl")).stream()
+                .map(new ObjectMapper()::readTree).toList();
+    }
+
+    private static List<Double> losses(List<JsonNode> lines) {
+        return lines.stream().map(line -> line.get("loss").asDouble()).toList();
+    }
+
+    @Test
+    void leavesModelsFiguresAndTheRecipe() throws IOException {
+        Listener listener = quiet();
+        TrainingRun.Outcome outcome = run("run", tones).run(SETTING, false, listener);
+        assertThat(outcome.finished()).isTrue();
+        assertThat(outcome.unreadable()).isEmpty();
+        assertThat(listener.steps).hasSize(4);
+        assertThat(listener.epochs).extracting(Trainer.Epoch::number).containsExactly(1, 2);
+        assertThat(Recipe.of(folder.resolve("run").resolve("recipe.yaml").toString(), java.util.Map.of()))
+                .isEqualTo(TinyTraining.recipe());
+        assertThat(lines("run")).hasSize(2).allMatch(line -> line.get("mAP").asDouble() > 0
+                && line.get("accuracy").asDouble() >= 0 && line.get("skipped").asInt() == 0);
+        for (String model : List.of("last", "best")) {
+            try (Checkpoint checkpoint = Checkpoint.open(folder.resolve("run").resolve(model + ".safetensors"))) {
+                assertThat(checkpoint.description().labels()).containsExactly("high", "low");
+                assertThat(checkpoint.description().provenance()).containsKeys("recipe", "data", "weights");
+                checkpoint.load().parameters().close();
+            }
+        }
+        assertThat(folder.resolve("run").resolve("report.html")).content().contains("Learning curves", "low");
+        try (var files = Files.list(folder.resolve("run"))) {
+            assertThat(files.map(file -> file.getFileName().toString()))
+                    .containsExactlyInAnyOrder("recipe.yaml", "metrics.jsonl", "last.safetensors", "best.safetensors",
+                            "state.safetensors", "curves.png", "report.html", "events.out.tfevents.audiomamba");
+        }
+    }
+
+    /** Stopped in the middle of an epoch, between epochs, and where two batches are a step. */
+    @ParameterizedTest
+    @CsvSource({"1,1,2", "2,1,2", "1,2,1"})
+    void resumingGoesOnExactly(int stopAfter, int accumulate, int batchSize) throws IOException {
+        String[] settings = {"train.average_last=2", "sampling=weighted", "optimizer.accumulate=" + accumulate,
+                "train.batch_size=" + batchSize};
+        run("whole", tones, settings).run(SETTING, false, quiet());
+        TrainingRun[] first = new TrainingRun[1];
+        Listener stopper = new Listener(step -> {
+            if ((step.epoch() - 1) * step.batches() + step.batch() == stopAfter) {
+                first[0].stop();
+            }
+        });
+        first[0] = run("parts", tones, settings);
+        assertThat(first[0].run(SETTING, false, stopper).finished()).isFalse();
+        assertThat(stopper.steps.size()).isEqualTo(stopAfter + accumulate - 1);
+        assertThat(run("parts", tones, settings).run(SETTING, true, quiet()).finished()).isTrue();
+        assertThat(losses(lines("parts"))).hasSize(2).isEqualTo(losses(lines("whole")));
+        for (String file : List.of("last.safetensors", "best.safetensors", "state.safetensors")) {
+            assertThat(folder.resolve("parts").resolve(file)).hasSameBinaryContentAs(
+                    folder.resolve("whole").resolve(file));
+        }
+    }
+
+    @Test
+    void aFinishedTrainingIsResumedWithoutHarm() throws IOException {
+        run("run", tones).run(SETTING, false, quiet());
+        byte[] before = Files.readAllBytes(folder.resolve("run").resolve("last.safetensors"));
+        Listener listener = quiet();
+        assertThat(run("run", tones).run(SETTING, true, listener).finished()).isTrue();
+        assertThat(listener.steps).isEmpty();
+        assertThat(Files.readAllBytes(folder.resolve("run").resolve("last.safetensors"))).isEqualTo(before);
+        assertThat(lines("run")).hasSize(2);
+    }
+
+    @Test
+    void aFolderThatIsTaken() {
+        run("run", tones, "train.epochs=1").run(SETTING, false, quiet());
+        assertThatThrownBy(() -> run("run", tones, "train.epochs=1").run(SETTING, false, quiet()))
+                .isInstanceOf(ConfigurationException.class).hasMessageContaining("--resume");
+        assertThatThrownBy(() -> run("run", tones, "train.epochs=2").run(SETTING, true, quiet()))
+                .isInstanceOf(ConfigurationException.class).hasMessageContaining("another recipe");
+        Dataset fewer = tones.where(clip -> !clip.name().endsWith("0.wav"));
+        assertThatThrownBy(() -> run("run", fewer, "train.epochs=1").run(SETTING, true, quiet()))
+                .isInstanceOf(ConfigurationException.class).hasMessageContaining("other clips");
+    }
+
+    @Test
+    void aCorruptClipIsNamedOnceSkippedAndCounted() throws IOException {
+        Path bad = data.resolve("bad");
+        Dataset training = TinyTraining.twoClasses(bad, 2);
+        Files.writeString(bad.resolve("low").resolve("1.wav"), "not a sound");
+        Listener listener = quiet();
+        TrainingRun.Outcome outcome = run("run", training).run(SETTING, false, listener);
+        assertThat(listener.warnings).hasSize(1).first().asString().contains("1.wav").contains("left out");
+        assertThat(outcome.unreadable()).containsOnlyKeys(Path.of("low", "1.wav").toString());
+        assertThat(outcome.finished()).isTrue();
+        assertThat(lines("run")).allMatch(line -> line.get("skipped").asInt() == 1);
+        assertThat(listener.epochs).allMatch(epoch -> epoch.clips() == 3);
+    }
+
+    @Test
+    void onlyCorruptClips() throws IOException {
+        Path bad = data.resolve("worse");
+        Dataset training = TinyTraining.twoClasses(bad, 1);
+        Files.writeString(bad.resolve("low").resolve("0.wav"), "not a sound");
+        Files.writeString(bad.resolve("high").resolve("0.wav"), "");
+        assertThatThrownBy(() -> run("run", training).run(SETTING, false, quiet()))
+                .isInstanceOf(ConfigurationException.class).hasMessageContaining("none of its clips can be read");
+        assertThat(folder.resolve("run").resolve("last.safetensors")).doesNotExist();
+    }
+
+    @Test
+    void divergenceKeepsTheLastGoodCheckpoint() throws IOException {
+        String[] settings = {"train.epochs=3", "optimizer.lr=1e25", "optimizer.weight_decay=0.0",
+                "schedule.kind=steps", "schedule.warmup_factors=[1e-30, 1e-30]"};
+        assertThatThrownBy(() -> run("run", tones, settings).run(SETTING, false, quiet()))
+                .isInstanceOf(ConfigurationException.class).hasMessageContaining("the scores of held-out clips")
+                .hasMessageContaining("what first was not finite is the ");
+        assertThat(lines("run")).hasSize(1);
+        try (Checkpoint checkpoint = Checkpoint.open(folder.resolve("run").resolve("last.safetensors"))) {
+            assertThat(checkpoint.tensors().values()).allSatisfy(tensor -> {
+                for (float value : tensor.toFloats()) {
+                    assertThat(value).isFinite();
+                }
+            });
+        }
+    }
+
+    @Test
+    void aFolderThatCannotBeMade() throws IOException {
+        Files.createFile(folder.resolve("file"));
+        assertThatThrownBy(() -> run("file/run", tones).run(SETTING, false, quiet()))
+                .isInstanceOf(EnvironmentException.class).hasMessageContaining("cannot be written").message()
+                .hasLineCount(1);
+    }
+
+    /** A file that a folder's name blocks stands for a full disk: the write fails, and the old checkpoint stays. */
+    @Test
+    void aCheckpointThatCannotBeWritten() throws IOException {
+        TrainingRun run = run("run", tones, "train.epochs=3");
+        Path state = folder.resolve("run").resolve("state.safetensors");
+        Path kept = folder.resolve("kept");
+        Listener blocker = new Listener(step -> {
+            if (step.epoch() == 2 && step.batch() == 1) {
+                try {
+                    Files.copy(state, kept);
+                    Files.delete(folder.resolve("run").resolve("last.safetensors"));
+                    Files.createDirectories(folder.resolve("run").resolve("last.safetensors").resolve("x"));
+                } catch (IOException e) {
+                    throw new AssertionError(e);
+                }
+            }
+        });
+        assertThatThrownBy(() -> run.run(SETTING, false, blocker)).isInstanceOf(AudioMambaException.class)
+                .hasMessageContaining("last.safetensors: cannot be written").message().hasLineCount(1);
+        assertThat(state).hasSameBinaryContentAs(kept);
+    }
+
+    @Test
+    void aDamagedState() throws IOException {
+        run("run", tones, "train.epochs=1").run(SETTING, false, quiet());
+        Path state = folder.resolve("run").resolve("state.safetensors");
+        byte[] bytes = Files.readAllBytes(state);
+        Files.write(state, java.util.Arrays.copyOf(bytes, bytes.length / 2));
+        assertThatThrownBy(() -> run("run", tones, "train.epochs=1").run(SETTING, true, quiet()))
+                .isInstanceOf(AudioMambaException.class).hasMessageContaining("state.safetensors").message()
+                .hasLineCount(1);
+    }
+}
