@@ -11,8 +11,6 @@ import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Natives;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import org.bytedeco.javacpp.PointerScope;
@@ -58,17 +56,9 @@ public final class ClipRun {
             }
             Arrays.sort(milliseconds);
             System.out.printf(Locale.ROOT,
-                    "%s, %s scan, %d threads, %d runs: median %.1f ms (10th %.1f, 90th %.1f); %,d parameters; %s%n",
+                    "%s, %s scan, %d threads, %d runs: median %.1f ms (10th %.1f, 90th %.1f); %,d parameters; peak RSS %.0f MB%n",
                     variant, kernel.name(), threads, runs, milliseconds[runs / 2], milliseconds[runs / 10],
-                    milliseconds[runs * 9 / 10], parameters.count(), peakMemory());
+                    milliseconds[runs * 9 / 10], parameters.count(), ProcessMemory.peak() / 1e6);
         }
-    }
-
-    private static String peakMemory() throws IOException {
-        Path status = Path.of("/proc/self/status");
-        return !Files.exists(status)
-                ? "peak memory unknown"
-                : "peak RSS" + Files.readAllLines(status).stream().filter(line -> line.startsWith("VmHWM:"))
-                        .findFirst().orElse("VmHWM: unknown").substring(6).replaceAll("\\s+", " ");
     }
 }

@@ -14,8 +14,6 @@ import io.audiomamba.torch.Autocast;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Tensors;
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.function.Supplier;
@@ -136,15 +134,10 @@ public final class LengthRun {
             peak = device.is_cuda()
                     ? torch_cuda.getDeviceAllocator(DeviceType.CUDA).getDeviceStats(device.index()).allocated_bytes()
                             .peak()
-                    : peakOfProcess();
+                    : ProcessMemory.peak();
         }
         Arrays.sort(milliseconds);
         System.out.printf(Locale.ROOT, "%s %s %d s %d tokens %.2f ms %.0f MB%n", device.is_cuda() ? "gpu" : "cpu",
                 what, seconds, tokens, milliseconds[RUNS / 2], peak / 1e6);
-    }
-
-    private static long peakOfProcess() throws IOException {
-        return Files.readAllLines(Path.of("/proc/self/status")).stream().filter(line -> line.startsWith("VmHWM"))
-                .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", ""))).findFirst().orElseThrow();
     }
 }

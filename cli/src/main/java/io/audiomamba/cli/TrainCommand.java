@@ -91,14 +91,16 @@ final class TrainCommand implements Callable<Integer> {
 
     private int report(TrainingRun.Outcome outcome) {
         PrintWriter err = spec.commandLine().getErr();
-        if (!outcome.unreadable().isEmpty()) {
-            err.printf("audiomamba: %d clips could not be read and were left out.%n", outcome.unreadable().size());
+        int unreadable = outcome.unreadable().size();
+        if (unreadable > 0) {
+            err.printf("audiomamba: %d of the clips could not be read and %s left out.%n", unreadable,
+                    unreadable == 1 ? "was" : "were");
         }
         if (!outcome.finished()) {
             err.printf("audiomamba: stopped; the same command with --resume goes on from here.%n");
             return Main.INPUT_FAILED;
         }
         spec.commandLine().getOut().println(output.resolve("last.safetensors"));
-        return outcome.unreadable().isEmpty() ? Main.DONE : Main.INPUT_FAILED;
+        return unreadable == 0 ? Main.DONE : Main.INPUT_FAILED;
     }
 }

@@ -87,6 +87,11 @@ final class TrainingProgress implements TrainingListener, AutoCloseable {
     }
 
     @Override
+    public void unreadable(String reason) {
+        warning(reason + " It is left out.");
+    }
+
+    @Override
     public void warning(String sentence) {
         err.println((bar == null ? "" : "\n") + "audiomamba: " + sentence);
     }

@@ -40,9 +40,12 @@ final class LearningCurves {
                 XYChart measures = chart("held-out clips", "accuracy", EpochFigures::accuracy);
                 add(measures, "mAP", EpochFigures::meanAveragePrecision);
                 measures.getStyler().setYAxisMax(1.0);
+                measures.getStyler().setLegendVisible(true);
                 charts.add(measures);
             }
-            charts.add(chart("learning rate", "learning rate", EpochFigures::learningRate));
+            XYChart rate = chart("learning rate", "learning rate", EpochFigures::learningRate);
+            rate.getStyler().setYAxisDecimalPattern("0.0E0");
+            charts.add(rate);
             ByteArrayOutputStream out = new ByteArrayOutputStream();
             BitmapEncoder.saveBitmap(charts, charts.size(), 1, out, BitmapFormat.PNG);
             return Optional.of(out.toByteArray());
@@ -55,15 +58,15 @@ final class LearningCurves {
     private XYChart chart(String title, String series, Function<EpochFigures, Double> value) {
         XYChart chart = new XYChartBuilder().width(WIDTH).height(HEIGHT).theme(ChartTheme.Matlab).title(title)
                 .xAxisTitle("epoch").build();
-        chart.getStyler().setLegendPosition(LegendPosition.OutsideE).setChartTitleVisible(true);
-        chart.getStyler().setYAxisMin(0.0).setXAxisDecimalPattern("0");
+        chart.getStyler().setLegendPosition(LegendPosition.InsideSE).setLegendVisible(false);
+        chart.getStyler().setYAxisMin(0.0).setXAxisDecimalPattern("0").setXAxisMaxLabelCount(11);
         add(chart, series, value);
         return chart;
     }
 
     private void add(XYChart chart, String series, Function<EpochFigures, Double> value) {
         List<EpochFigures> known = epochs.stream().filter(epoch -> value.apply(epoch) != null).toList();
-        chart.addSeries(series, known.stream().map(EpochFigures::epoch).toList(), known.stream().map(value).toList())
+        chart.addSeries(series, known.stream().map(epoch -> (double) epoch.epoch()).toList(), known.stream().map(value).toList())
                 .setMarker(known.size() < 30 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
     }
 }

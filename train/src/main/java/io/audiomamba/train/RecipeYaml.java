@@ -18,6 +18,7 @@ import tools.jackson.databind.PropertyNamingStrategies;
 import tools.jackson.databind.exc.InvalidFormatException;
 import tools.jackson.databind.node.ObjectNode;
 import tools.jackson.dataformat.yaml.YAMLMapper;
+import tools.jackson.dataformat.yaml.YAMLWriteFeature;
 
 /**
  * Recipes as YAML. A recipe's values are laid over those of {@code recipes/defaults.yaml}, which thereby says which keys
@@ -29,7 +30,9 @@ final class RecipeYaml {
             "ablation-scratch", "ablation-transformer", "ablation-cutmix");
 
     private static final String BASE = "base";
-    private static final YAMLMapper YAML = YAMLMapper.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+    private static final YAMLMapper YAML = YAMLMapper.builder()
+            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+            .disable(YAMLWriteFeature.WRITE_DOC_START_MARKER).enable(YAMLWriteFeature.MINIMIZE_QUOTES)
             .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
             .enumNamingStrategy(EnumNamingStrategies.KEBAB_CASE).enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
             .build();
@@ -167,7 +170,7 @@ final class RecipeYaml {
                 .filter(java.util.Objects::nonNull).collect(Collectors.joining("."));
         if (e instanceof InvalidFormatException format && format.getTargetType().isEnum()) {
             String names = Arrays.stream(format.getTargetType().getEnumConstants()).map(YAML::writeValueAsString)
-                    .map(yaml -> yaml.replaceAll("[^a-z0-9-]|---", "")).collect(Collectors.joining(", "));
+                    .map(yaml -> yaml.replaceAll("[^a-z0-9-]", "")).collect(Collectors.joining(", "));
             return new ConfigurationException(
                     "The recipe's " + key + " is '" + format.getValue() + "' but must be one of " + names + ".", e);
         }

@@ -147,9 +147,12 @@ public final class Trainer implements AutoCloseable {
         public void epoch(Epoch epoch, Metrics metrics) {}
 
         @Override
-        public void warning(String sentence) {
-            throw new AudioException(sentence);
+        public void unreadable(String reason) {
+            throw new AudioException(reason);
         }
+
+        @Override
+        public void warning(String sentence) {}
     };
 
     /**
@@ -191,7 +194,7 @@ public final class Trainer implements AutoCloseable {
     private void report(Map<String, String> failures, TrainingListener listener) {
         failures.forEach((clip, reason) -> {
             if (unreadable.put(clip, reason) == null) {
-                listener.warning(reason + " It is left out of the training.");
+                listener.unreadable(reason);
             }
         });
     }

@@ -23,6 +23,9 @@ public interface TrainingListener {
     /** After each epoch, with its measures on held-out clips where there are any, else null. */
     void epoch(Trainer.Epoch epoch, Metrics metrics);
 
+    /** A clip that cannot be read, told once; it is left out. {@code reason} is a sentence that names it. */
+    void unreadable(String reason);
+
     /** Something that the user should know of, in one sentence. */
     void warning(String sentence);
 }

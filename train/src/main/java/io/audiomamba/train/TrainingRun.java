@@ -172,7 +172,7 @@ public final class TrainingRun {
         Evaluator.Outcome outcome = trainer.predict(validation, 1);
         outcome.failures().forEach((clip, reason) -> {
             if (unreadable.put(clip, reason) == null) {
-                listener.warning(reason + " It is left out of the evaluation.");
+                listener.unreadable(reason);
             }
         });
         heldOut = outcome.plain();

@@ -37,6 +37,7 @@ class TrainingRunTest {
 
     /** Remembers what it is told, and does something at each step. */
     private static final class Listener implements TrainingListener {
+        private final List<String> unreadable = new ArrayList<>();
         private final List<String> warnings = new ArrayList<>();
         private final List<Step> steps = new ArrayList<>();
         private final List<Trainer.Epoch> epochs = new ArrayList<>();
@@ -55,6 +56,11 @@ class TrainingRunTest {
         @Override
         public void epoch(Trainer.Epoch epoch, Metrics metrics) {
             epochs.add(epoch);
+        }
+
+        @Override
+        public void unreadable(String reason) {
+            unreadable.add(reason);
         }
 
         @Override
@@ -94,6 +100,7 @@ class TrainingRunTest {
         TrainingRun.Outcome outcome = run("run", tones).run(SETTING, false, listener);
         assertThat(outcome.finished()).isTrue();
         assertThat(outcome.unreadable()).isEmpty();
+        assertThat(listener.warnings).isEmpty();
         assertThat(listener.steps).hasSize(4);
         assertThat(listener.epochs).extracting(Trainer.Epoch::number).containsExactly(1, 2);
         assertThat(Recipe.of(folder.resolve("run").resolve("recipe.yaml").toString(), java.util.Map.of()))
@@ -169,7 +176,7 @@ class TrainingRunTest {
         Files.writeString(bad.resolve("low").resolve("1.wav"), "not a sound");
         Listener listener = quiet();
         TrainingRun.Outcome outcome = run("run", training).run(SETTING, false, listener);
-        assertThat(listener.warnings).hasSize(1).first().asString().contains("1.wav").contains("left out");
+        assertThat(listener.unreadable).hasSize(1).first().asString().contains("1.wav");
         assertThat(outcome.unreadable()).containsOnlyKeys(Path.of("low", "1.wav").toString());
         assertThat(outcome.finished()).isTrue();
         assertThat(lines("run")).allMatch(line -> line.get("skipped").asInt() == 1);
