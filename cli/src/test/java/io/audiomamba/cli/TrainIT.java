@@ -50,6 +50,8 @@ class TrainIT {
         return new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true).start();
     }
 
+    // Process.destroy would close what is still to be read; a handle only sends SIGTERM.
+
     /** What {@code process} says until a line has {@code text}, or until it ends. */
     private static String readTo(String text, BufferedReader output) throws IOException {
         StringBuilder read = new StringBuilder();
@@ -86,7 +88,7 @@ class TrainIT {
 
         Process stopped = train("parts", "--resume");
         readTo("epoch 3/", stopped.inputReader());
-        stopped.destroy();
+        stopped.toHandle().destroy();
         String last = toEnd(stopped, 143);
         assertThat(last).contains("stopped; the same command with --resume goes on from here").doesNotContain("\tat ");
 
@@ -101,7 +103,7 @@ class TrainIT {
     void aFullDiskLeavesTheOldCheckpoint() throws Exception {
         Process first = train("run");
         readTo("epoch 1/", first.inputReader());
-        first.destroy();
+        first.toHandle().destroy();
         toEnd(first, 143);
         byte[] state = Files.readAllBytes(folder.resolve("run").resolve("state.safetensors"));
         String full = toEnd(start(List.of("bash", "-c", "ulimit -f 100; exec \"$0\" \"$@\"", LAUNCHER.toString()),
