@@ -48,9 +48,10 @@ class TrainCommandTest {
     void aTrainingWithAFoldAndACorruptClip() throws IOException {
         Files.writeString(folder.resolve("5.wav"), "not a sound");
         Files.writeString(folder.resolve("more.csv"), Files.readString(folder.resolve("clips.csv")) + "5.wav,loud,2\n");
-        Result result = run("train --recipe audioset-balanced --data DIR/more.csv -o DIR/run --fold 1 --device cpu --half"
-                + " --set model.preset=nano_s1_chunky --set train.epochs=2 --set train.batch_size=3"
-                + " --set train.evaluate_every=1");
+        Result result = run(
+                "train --recipe audioset-balanced --data DIR/more.csv -o DIR/run --fold 1 --device cpu --half"
+                        + " --set model.preset=nano_s1_chunky --set train.epochs=2 --set train.batch_size=3"
+                        + " --set train.evaluate_every=1");
         assertThat(result.err).contains("epoch 1/2  loss ", "epoch 2/2  loss ", "mAP ", "5.wav")
                 .contains("audiomamba: 1 of the clips could not be read and was left out.");
         assertThat(result.err.lines().filter(line -> line.contains("5.wav"))).as("named once").hasSize(1);
@@ -79,7 +80,8 @@ class TrainCommandTest {
 
     @Test
     void aFolderThatCannotBeWritten() {
-        Result result = run("train --recipe esc50 --data DIR/clips.csv -o DIR/0.wav/run --set model.preset=nano_s1_chunky");
+        Result result = run(
+                "train --recipe esc50 --data DIR/clips.csv -o DIR/0.wav/run --set model.preset=nano_s1_chunky");
         assertThat(result.code).isEqualTo(Main.ENVIRONMENT);
         assertThat(result.err.lines()).hasSize(1);
         assertThat(result.err).contains("cannot be written");

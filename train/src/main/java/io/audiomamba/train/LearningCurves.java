@@ -66,7 +66,8 @@ final class LearningCurves {
 
     private void add(XYChart chart, String series, Function<EpochFigures, Double> value) {
         List<EpochFigures> known = epochs.stream().filter(epoch -> value.apply(epoch) != null).toList();
-        chart.addSeries(series, known.stream().map(epoch -> (double) epoch.epoch()).toList(), known.stream().map(value).toList())
+        chart.addSeries(series, known.stream().map(epoch -> (double) epoch.epoch()).toList(),
+                known.stream().map(value).toList())
                 .setMarker(known.size() < 30 ? SeriesMarkers.CIRCLE : SeriesMarkers.NONE);
     }
 }
