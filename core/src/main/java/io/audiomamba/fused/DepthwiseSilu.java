@@ -43,7 +43,7 @@ public final class DepthwiseSilu {
             y = call.forward();
         }
         Tensor[] inputs = bias == null ? new Tensor[] {call.x(), weight} : new Tensor[] {call.x(), weight, bias};
-        return GradientTape.differentiable(y, inputs, call::backward);
+        return GradientTape.differentiable(y, inputs, null, call::backward);
     }
 
     /** Whether tokens follow one another at one distance, even so that two channels can be read at once. */

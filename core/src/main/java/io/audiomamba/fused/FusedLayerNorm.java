@@ -45,7 +45,7 @@ public final class FusedLayerNorm {
         try (var _ = new NoGradGuard()) {
             y = call.forward(bias);
         }
-        return GradientTape.differentiable(y, inputs, call::backward);
+        return GradientTape.differentiable(y, inputs, null, call::backward);
     }
 
     /** All tensors are inputs of the operation: the tape keeps those for the backward pass, and no others. */

@@ -1,5 +1,6 @@
 package io.audiomamba.model;
 
+import io.audiomamba.fused.GeluLinear;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -13,6 +14,11 @@ final class Linear {
     Linear(Parameters.Scope scope, long in, long out, boolean biased) {
         weight = scope.parameter("weight", Initializer.NORMAL, out, in);
         bias = biased ? scope.parameter("bias", Initializer.ZEROS, out) : null;
+    }
+
+    /** What {@link #forward} gives for GELU(x); for a layer with a bias. */
+    Tensor forwardGelu(Tensor x) {
+        return GeluLinear.apply(x, weight, bias);
     }
 
     /** (..., in) to (..., out). */

@@ -18,7 +18,10 @@ final class Mlp {
 
     /** (..., C) to (..., C). */
     Tensor forward(Tensor x, Pass pass) {
-        Tensor hidden = Dropout.values(torch.gelu(fc1.forward(x)), dropout, pass);
-        return Dropout.values(fc2.forward(hidden), dropout, pass);
+        Tensor hidden = fc1.forward(x);
+        if (dropout == 0 || !pass.training()) {
+            return fc2.forwardGelu(hidden);
+        }
+        return Dropout.values(fc2.forward(Dropout.values(torch.gelu(hidden), dropout, pass)), dropout, pass);
     }
 }

@@ -33,10 +33,7 @@ public final class SelectiveScan2d {
         try (var _ = new NoGradGuard()) {
             result = kernel.forward(inputs, withBackward);
         }
-        if (result.kept() != null) {
-            GradientTape.keep(result.kept());
-        }
-        return GradientTape.differentiable(result.merged(), inputs.tensors(),
+        return GradientTape.differentiable(result.merged(), inputs.tensors(), result.kept(),
                 gradMerged -> kernel.backward(inputs, result.kept(), gradMerged).tensors());
     }
 }

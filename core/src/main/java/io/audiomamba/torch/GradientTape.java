@@ -57,6 +57,7 @@ public final class GradientTape implements AutoCloseable {
 
     private final GradientTape outer = CURRENT.get();
     private final List<Pointer> held = new ArrayList<>();
+    private final List<Operands> recorded = new ArrayList<>();
     /** What a hook returned last on each thread: LibTorch copies it only after the hook has returned. */
     private final Map<Thread, Pointer> returned = new ConcurrentHashMap<>();
 
@@ -69,26 +70,19 @@ public final class GradientTape implements AutoCloseable {
      *
      * @param value    the operation's result; nobody else may write to it
      * @param inputs   the operation's inputs; those that require no gradient get none
-     * @param backward called at most once, in the backward pass; it may use {@code inputs}, which the tape keeps
+     * @param kept     what else the backward pass needs; null if nothing
+     * @param backward called at most once, in the backward pass; it may use {@code inputs} and {@code kept}, which live
+     *                 until then
      * @return {@code value} itself if no input requires a gradient, else a tensor with its data and the graph's edges
      * @throws IllegalStateException if a gradient is required and this thread has no open tape
      */
-    public static Tensor differentiable(Tensor value, Tensor[] inputs, Backward backward) {
-        return isNeededFor(inputs) ? current().record(value, inputs, backward) : value;
+    public static Tensor differentiable(Tensor value, Tensor[] inputs, Tensor kept, Backward backward) {
+        return isNeededFor(inputs) ? current().record(value, inputs, kept, backward) : value;
     }
 
     /** Whether an operation on {@code inputs} must be differentiable, here and now. */
     public static boolean isNeededFor(Tensor[] inputs) {
         return GradMode.is_enabled() && Arrays.stream(inputs).anyMatch(Tensor::requires_grad);
-    }
-
-    /**
-     * Keeps what an operation's backward pass needs beside its inputs.
-     *
-     * @throws IllegalStateException if this thread has no open tape
-     */
-    public static void keep(Tensor tensor) {
-        current().hold(tensor);
     }
 
     private static GradientTape current() {
@@ -99,11 +93,10 @@ public final class GradientTape implements AutoCloseable {
         return tape;
     }
 
-    private Tensor record(Tensor value, Tensor[] inputs, Backward backward) {
+    private Tensor record(Tensor value, Tensor[] inputs, Tensor kept, Backward backward) {
         Tensor[] gradients = new Tensor[inputs.length];
         Tensor link = null;
         for (int i = 0; i < inputs.length; i++) {
-            hold(inputs[i]);
             if (inputs[i].requires_grad()) {
                 Tensor edge = inputs[i].view_as(inputs[i]);
                 edge.register_hook(hold(new InputHook(gradients, i)));
@@ -113,7 +106,9 @@ public final class GradientTape implements AutoCloseable {
         }
         Tensor out = link.expand(value.sizes());
         out.set_data(value);
-        out.register_hook(hold(new OutputHook(gradients, inputs, backward)));
+        Operands operands = new Operands(inputs, kept);
+        recorded.add(operands);
+        out.register_hook(hold(new OutputHook(gradients, inputs, operands, backward)));
         return out;
     }
 
@@ -127,20 +122,42 @@ public final class GradientTape implements AutoCloseable {
     @Override
     public void close() {
         CURRENT.set(outer);
+        recorded.forEach(Operands::release);
+        recorded.clear();
         held.forEach(Pointer::releaseReference);
         held.clear();
         returned.values().forEach(Pointer::releaseReference);
         returned.clear();
     }
 
+    /** What lives until an operation's gradients are there; then its memory serves those of the next. */
+    private static final class Operands {
+        private final List<Tensor> tensors;
+
+        Operands(Tensor[] inputs, Tensor kept) {
+            tensors = new ArrayList<>(Arrays.asList(inputs));
+            if (kept != null) {
+                tensors.add(kept);
+            }
+            tensors.forEach(Tensor::retainReference);
+        }
+
+        synchronized void release() {
+            tensors.forEach(Tensor::releaseReference);
+            tensors.clear();
+        }
+    }
+
     private final class OutputHook extends VoidTensorHook {
         private final Tensor[] gradients;
         private final Tensor[] inputs;
+        private final transient Operands operands;
         private final transient Backward backward;
 
-        OutputHook(Tensor[] gradients, Tensor[] inputs, Backward backward) {
+        OutputHook(Tensor[] gradients, Tensor[] inputs, Operands operands, Backward backward) {
             this.gradients = gradients;
             this.inputs = inputs;
+            this.operands = operands;
             this.backward = backward;
         }
 
@@ -156,6 +173,7 @@ public final class GradientTape implements AutoCloseable {
                     }
                 }
             }
+            operands.release();
         }
     }
 
