@@ -65,34 +65,38 @@ public record Diagnosis(Map<String, String> facts, Map<String, String> timings, 
         try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
             Tensor a = torch.randn(1024, 768).to(device, torch.ScalarType.Float);
             Tensor b = torch.randn(768, 768).to(device, torch.ScalarType.Float);
-            double product = median(() -> a.matmul(b));
+            double product = median(device, () -> a.matmul(b));
             timings.put("matrix product",
                     String.format(Locale.ROOT, "%.0f GFLOP/s", 2.0 * 1024 * 768 * 768 / product / 1e9));
             ScanInputs inputs = ScanInputs.random(1, 64, 64, 96, 6, 1)
                     .map(tensor -> tensor.to(device, torch.ScalarType.Float));
-            double scan = median(() -> kernel.forward(inputs, false));
-            timings.put("scan", String.format(Locale.ROOT, "%.2f ns for each token, channel and direction",
-                    scan * 1e9 / (4.0 * 64 * 64 * 96)));
+            double scan = median(device, () -> kernel.forward(inputs, false));
+            double bytes = 4.0 * (2 * inputs.tokens().numel() + inputs.projections().numel());
+            timings.put("scan", String.format(Locale.ROOT,
+                    "%.2f ns for each token, channel and direction; operands and result at %.1f GB/s",
+                    scan * 1e9 / (4.0 * 64 * 64 * 96), bytes / scan / 1e9));
             try (Parameters parameters = new Parameters(Parameters.Source.random(0))) {
                 AudioMamba nano = new AudioMamba(Variants.named("nano"), parameters);
                 parameters.to(device);
                 Tensor image = torch.randn(1, 1001, 64).to(device, torch.ScalarType.Float);
                 Pass pass = new Pass(kernel, false);
-                timings.put("nano, 10 s", String.format(Locale.ROOT, "%.0f ms", 1e3 * median(() -> {
-                    nano.forward(image, pass).clip().cpu();
-                })));
+                timings.put("nano, 10 s", String.format(Locale.ROOT, "%.0f ms",
+                        1e3 * median(device, () -> nano.forward(image, pass))));
             }
         }
         return timings;
     }
 
     /** Seconds. */
-    private static double median(Runnable work) {
+    private static double median(Device device, Runnable work) {
         double[] seconds = new double[RUNS];
         for (int i = -WARM_UP; i < RUNS; i++) {
             try (var _ = new PointerScope()) {
                 long start = System.nanoTime();
                 work.run();
+                if (device.is_cuda()) {
+                    torch.cuda_synchronize();
+                }
                 if (i >= 0) {
                     seconds[i] = (System.nanoTime() - start) / 1e9;
                 }

@@ -24,8 +24,7 @@ import java.util.List;
  */
 final class CudaCompiler {
 
-    private static final NativeLibrary LIBRARY = NativeLibrary.firstOf("libnvrtc.so.13", "libnvrtc.so",
-            "nvrtc64_130_0.dll");
+    private static final NativeLibrary LIBRARY = CudaLibraries.compiler();
     private static final MethodHandle VERSION = LIBRARY.function("nvrtcVersion", ADDRESS, ADDRESS);
     private static final MethodHandle CREATE = LIBRARY.function("nvrtcCreateProgram", ADDRESS, ADDRESS, ADDRESS,
             JAVA_INT,
@@ -101,7 +100,7 @@ final class CudaCompiler {
                 }
                 if (NativeLibrary.call(COMPILE, program, options.size(), list) != 0) {
                     String log = new String(content(arena, program, LOG_SIZE, LOG), StandardCharsets.UTF_8);
-                    throw new EnvironmentException(description() + " cannot compile the scan for " + options + ": "
+                    throw new EnvironmentException(description() + " cannot compile kernels for " + options + ": "
                             + log.lines().findFirst().orElse("no reason given") + ".");
                 }
                 return content(arena, program, CODE_SIZE, CODE);

@@ -22,9 +22,10 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /** CUDA C++ kernels on one GPU, compiled at run time, in the stream that LibTorch computes in by default. */
 public final class CudaModule {
 
-    private static final NativeLibrary DRIVER = NativeLibrary.firstOf("libcuda.so.1", "nvcuda.dll");
+    private static final NativeLibrary DRIVER = CudaLibraries.driver();
     private static final MethodHandle DEVICE_GET = DRIVER.function("cuDeviceGet", ADDRESS, JAVA_INT);
     private static final MethodHandle ATTRIBUTE = DRIVER.function("cuDeviceGetAttribute", ADDRESS, JAVA_INT, JAVA_INT);
+    private static final MethodHandle NAME = DRIVER.function("cuDeviceGetName", ADDRESS, JAVA_INT, JAVA_INT);
     private static final MethodHandle RETAIN = DRIVER.function("cuDevicePrimaryCtxRetain", ADDRESS, JAVA_INT);
     private static final MethodHandle SET_CONTEXT = DRIVER.function("cuCtxSetCurrent", ADDRESS);
     private static final MethodHandle LOAD = DRIVER.function("cuModuleLoadData", ADDRESS, ADDRESS);
@@ -32,6 +33,7 @@ public final class CudaModule {
     private static final MethodHandle LAUNCH = DRIVER.function("cuLaunchKernel", ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT,
             JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, ADDRESS);
 
+    private static final int LONGEST_NAME = 256;
     private static final int COMPUTE_CAPABILITY_MAJOR = 75;
     private static final int COMPUTE_CAPABILITY_MINOR = 76;
 
@@ -77,22 +79,32 @@ public final class CudaModule {
 
     private CudaModule(String source, List<String> definitions, int device) {
         Arena arena = Arena.global();
-        MemorySegment number = arena.allocate(JAVA_INT);
-        check(NativeLibrary.call(DEVICE_GET, number, device), "find GPU " + device);
-        int gpu = number.get(JAVA_INT, 0);
+        int gpu = number(device);
         MemorySegment pointer = arena.allocate(ADDRESS);
         check(NativeLibrary.call(RETAIN, pointer, gpu), "use GPU " + device);
         context = pointer.get(ADDRESS, 0);
         check(NativeLibrary.call(SET_CONTEXT, context), "use GPU " + device);
         List<String> options = new ArrayList<>(List.of(
-                "--gpu-architecture=sm_" + attribute(gpu, COMPUTE_CAPABILITY_MAJOR)
-                        + attribute(gpu, COMPUTE_CAPABILITY_MINOR),
+                "--gpu-architecture=" + architecture(gpu),
                 "--std=c++17"));
         definitions.forEach(definition -> options.add("--define-macro=" + definition));
         byte[] code = CudaCompiler.compile(source, options);
         check(NativeLibrary.call(LOAD, pointer, arena.allocate(code.length, 16).copyFrom(MemorySegment.ofArray(code))),
                 "load the compiled kernels");
         module = pointer.get(ADDRESS, 0);
+    }
+
+    /** The driver's handle of GPU {@code device}. */
+    private static int number(int device) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment number = arena.allocate(JAVA_INT);
+            check(NativeLibrary.call(DEVICE_GET, number, device), "find GPU " + device);
+            return number.get(JAVA_INT, 0);
+        }
+    }
+
+    private static String architecture(int gpu) {
+        return "sm_" + attribute(gpu, COMPUTE_CAPABILITY_MAJOR) + attribute(gpu, COMPUTE_CAPABILITY_MINOR);
     }
 
     private static int attribute(int gpu, int attribute) {
@@ -103,9 +115,15 @@ public final class CudaModule {
         }
     }
 
-    /** What compiles the kernels. */
-    public static String compiler() {
-        return CudaCompiler.description();
+    /** GPU {@code device}, its architecture and what compiles kernels for it. */
+    public static String describe(int device) {
+        int gpu = number(device);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment name = arena.allocate(LONGEST_NAME);
+            check(NativeLibrary.call(NAME, name, LONGEST_NAME, gpu), "name GPU " + device);
+            return name.getString(0) + ", " + architecture(gpu) + ", kernels compiled by "
+                    + CudaCompiler.description();
+        }
     }
 
     /**

@@ -4,6 +4,8 @@ import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.EnvironmentException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.DeviceType;
@@ -36,7 +38,7 @@ public final class Devices {
             return gpu(cuda.group(1) == null ? 0 : Integer.parseInt(cuda.group(1)));
         }
         return switch (name) {
-            case "auto" -> torch.cuda_is_available() ? gpu(0) : cpu();
+            case "auto" -> lackOfGpu() == null ? gpu(0) : cpu();
             case "cpu" -> cpu();
             default -> throw new ConfigurationException(
                     "There is no device '" + name + "'; use auto, cpu, cuda or cuda:n.");
@@ -45,8 +47,15 @@ public final class Devices {
 
     /** What GPUs can be used here, or why none. */
     public static String gpus() {
+        String lack = lackOfGpu();
+        return lack != null ? lack : IntStream.range(0, torch.cuda_device_count()).mapToObj(CudaModule::describe)
+                .collect(Collectors.joining("; "));
+    }
+
+    /** Why there is no GPU to compute on; null if there is one. */
+    private static String lackOfGpu() {
         if (torch.cuda_is_available()) {
-            return torch.cuda_device_count() + " by CUDA";
+            return CudaLibraries.lack();
         }
         return Natives.isBuiltForGpus()
                 ? "none was found, or its driver, CUDA 13 or cuDNN 9 are not installed"
@@ -54,8 +63,9 @@ public final class Devices {
     }
 
     private static Device gpu(int index) {
-        if (!torch.cuda_is_available()) {
-            throw new EnvironmentException("There is no device cuda: " + gpus() + ".");
+        String lack = lackOfGpu();
+        if (lack != null) {
+            throw new EnvironmentException("There is no device cuda: " + lack + ".");
         }
         if (index >= torch.cuda_device_count()) {
             throw new EnvironmentException(
