@@ -48,8 +48,10 @@ public final class Devices {
     /** What GPUs can be used here, or why none. */
     public static String gpus() {
         String lack = lackOfGpu();
-        return lack != null ? lack : IntStream.range(0, torch.cuda_device_count()).mapToObj(CudaModule::describe)
-                .collect(Collectors.joining("; "));
+        return lack != null
+                ? lack
+                : IntStream.range(0, torch.cuda_device_count()).mapToObj(CudaModule::describe)
+                        .collect(Collectors.joining("; "));
     }
 
     /** Why there is no GPU to compute on; null if there is one. */
