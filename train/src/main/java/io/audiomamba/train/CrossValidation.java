@@ -84,7 +84,7 @@ public final class CrossValidation {
         /** After each epoch of a run, which goes by its fold and seed. */
         void epoch(String run, Trainer.Epoch epoch);
 
-        /** A held-out clip that could not be decoded and is in no prediction: why, in one sentence. */
+        /** A clip that could not be decoded, to be trained on or to be predicted: why, in one sentence. */
         void skipped(String run, String reason);
     }
 
@@ -124,10 +124,25 @@ public final class CrossValidation {
 
     private Run run(Recipe recipe, int fold, Device device, Listener listener) {
         String name = "fold " + fold + " seed " + recipe.train().seed();
+        TrainingListener training = new TrainingListener() {
+            @Override
+            public void step(Step step) {}
+
+            @Override
+            public void epoch(Trainer.Epoch epoch, Metrics metrics) {}
+
+            @Override
+            public void unreadable(String reason) {
+                listener.skipped(name, reason);
+            }
+
+            @Override
+            public void warning(String sentence) {}
+        };
         Dataset held = dataset.fold(fold);
         try (Trainer trainer = new Trainer(recipe, dataset.withoutFold(fold), device)) {
             while (trainer.finishedEpochs() < recipe.train().epochs()) {
-                listener.epoch(name, trainer.epoch());
+                listener.epoch(name, trainer.epoch(training, () -> false).orElseThrow());
             }
             Evaluator.Outcome outcome = trainer.predict(held, SHIFTS);
             outcome.failures().values().forEach(reason -> listener.skipped(name, reason));
