@@ -123,7 +123,7 @@ public final class TrainingRun {
             } else if (!resume) {
                 throw new ConfigurationException(
                         folder + ": holds a training already; --resume goes on with it, or name another folder.");
-            } else if (!Files.readString(file("recipe.yaml")).equals(recipe.toYaml())) {
+            } else if (!Recipe.of(file("recipe.yaml").toString(), Map.of()).equals(recipe)) {
                 throw new ConfigurationException(
                         folder + ": was begun with another recipe, " + file("recipe.yaml") + ".");
             }
