@@ -30,7 +30,7 @@ class ArchitectureTest {
                 .whereLayer("api").mayNotBeAccessedByAnyLayer().whereLayer("diagnosis").mayNotBeAccessedByAnyLayer()
                 .whereLayer("golden").mayNotBeAccessedByAnyLayer().whereLayer("checkpoint")
                 .mayOnlyBeAccessedByLayers("api", "golden", "exchange", "registry").whereLayer("model")
-                .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint", "exchange")
+                .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint", "exchange", "registry")
                 .whereLayer("frontend")
                 .mayOnlyBeAccessedByLayers("api", "golden", "checkpoint").whereLayer("scan")
                 .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "model").whereLayer("fused")

@@ -3,6 +3,7 @@ package io.audiomamba.cli;
 import io.audiomamba.checkpoint.Description;
 import io.audiomamba.exchange.ForeignCheckpoint;
 import io.audiomamba.labels.Labels;
+import io.audiomamba.model.Variants;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.Map;
@@ -51,8 +52,8 @@ final class ImportCommand implements Callable<Integer> {
     }
 
     /** One line on what was found. */
-    static String summary(ForeignCheckpoint checkpoint, Description description) {
-        String variant = description.provenance().getOrDefault("variant", "an unpublished architecture");
+    private static String summary(ForeignCheckpoint checkpoint, Description description) {
+        String variant = Variants.nameOf(description.model()).orElse("an unpublished architecture");
         long parameters = checkpoint.tensors().entrySet().stream()
                 .filter(entry -> !entry.getKey().contains("running_") && !entry.getValue().shape().isEmpty())
                 .mapToLong(entry -> entry.getValue().elements()).sum();

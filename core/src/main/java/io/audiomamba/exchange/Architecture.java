@@ -14,7 +14,6 @@ import io.audiomamba.model.Variants;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * Reads the architecture of a VMamba off the names and shapes of its tensors. Two things do not show in them and change
@@ -42,7 +41,7 @@ final class Architecture {
     static ModelConfig of(String file, Map<String, RawTensor> tensors) {
         try {
             ModelConfig found = new Architecture(file, tensors).read();
-            return published(found).map(name -> merged(found, Variants.named(name))).orElse(found);
+            return Variants.nameOf(found).map(name -> merged(found, Variants.named(name))).orElse(found);
         } catch (ConfigurationException e) {
             throw new CheckpointException(file + ": " + e.getMessage(), e);
         } catch (ArithmeticException e) {
@@ -56,21 +55,6 @@ final class Architecture {
                 found.stateSize(), found.ssmRatio(), variant.scanForm(), found.convBias(), found.mlpRatio(),
                 found.patchEmbedding(), found.downsampling(), variant.normalization(), found.head(),
                 variant.dropPath(), 0, 0);
-    }
-
-    /** The name of the published variant that has this architecture, whatever its classes. */
-    static Optional<String> published(ModelConfig config) {
-        return Variants.names().stream().filter(name -> sameShapes(Variants.named(name), config))
-                .min((a, b) -> Boolean.compare(Variants.named(a).input() != config.input(),
-                        Variants.named(b).input() != config.input()));
-    }
-
-    private static boolean sameShapes(ModelConfig a, ModelConfig b) {
-        return a.dims().equals(b.dims()) && a.depths().equals(b.depths()) && a.stateSize() == b.stateSize()
-                && a.ssmRatio() == b.ssmRatio() && a.scanForm().gated() == b.scanForm().gated()
-                && a.convBias() == b.convBias() && a.mlpRatio() == b.mlpRatio()
-                && a.patchEmbedding() == b.patchEmbedding() && a.downsampling() == b.downsampling()
-                && (a.normalization() == Normalization.BN) == (b.normalization() == Normalization.BN);
     }
 
     private ModelConfig read() {

@@ -16,6 +16,7 @@ import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.Parameters;
+import io.audiomamba.model.Variants;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -81,7 +82,7 @@ public final class ForeignCheckpoint implements AutoCloseable {
 
     private Description describe(ModelConfig model) {
         Map<String, String> provenance = new LinkedHashMap<>();
-        Architecture.published(model).ifPresent(variant -> provenance.put("variant", variant));
+        Variants.nameOf(model).ifPresent(variant -> provenance.put("variant", variant));
         provenance.put("source", file.files().stream().map(f -> f.getFileName().toString())
                 .collect(Collectors.joining(", ")));
         provenance.put("source SHA-256", file.files().stream().map(Sha256::of).collect(Collectors.joining(", ")));

@@ -7,9 +7,11 @@ import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.ModelConfig.Normalization;
 import io.audiomamba.model.ModelConfig.PatchEmbedding;
 import io.audiomamba.model.ModelConfig.ScanForm;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** The named models: the paper's sizes, every published VMamba, DASS, and the tiny ones of the tests. */
 public final class Variants {
@@ -102,5 +104,20 @@ public final class Variants {
                     "There is no model variant '" + name + "'; known are " + String.join(", ", NAMED.keySet()) + ".");
         }
         return config;
+    }
+
+    /** The name of the model that has the architecture of {@code config}, whatever its classes and its head. */
+    public static Optional<String> nameOf(ModelConfig config) {
+        return NAMED.entrySet().stream().filter(named -> sameShapes(named.getValue(), config))
+                .min(Comparator.comparing(named -> named.getValue().input() != config.input())).map(Map.Entry::getKey);
+    }
+
+    /** Whether all tensors between input and head have the same names and shapes. */
+    private static boolean sameShapes(ModelConfig a, ModelConfig b) {
+        return a.dims().equals(b.dims()) && a.depths().equals(b.depths()) && a.stateSize() == b.stateSize()
+                && a.ssmRatio() == b.ssmRatio() && a.scanForm().gated() == b.scanForm().gated()
+                && a.convBias() == b.convBias() && a.mlpRatio() == b.mlpRatio()
+                && a.patchEmbedding() == b.patchEmbedding() && a.downsampling() == b.downsampling()
+                && (a.normalization() == Normalization.BN) == (b.normalization() == Normalization.BN);
     }
 }

@@ -6,6 +6,7 @@ import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.exchange.ForeignCheckpoint;
 import io.audiomamba.exchange.Sha256;
 import io.audiomamba.labels.Labels;
+import io.audiomamba.model.Variants;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -109,7 +110,7 @@ public final class Installer {
             origin.put("page", String.valueOf(model.page()));
             origin.put("fetched from", byHand ? "by hand" : model.url().toString());
             Description description = checkpoint.describedBy(Labels.read(model.labels()), model.labels()).with(origin);
-            String variant = description.provenance().getOrDefault("variant", "unpublished");
+            String variant = Variants.nameOf(description.model()).orElse("unpublished");
             if (!variant.equals(model.variant())) {
                 throw new CheckpointException(download + ": holds the architecture " + variant + ", not "
                         + model.variant() + ".");

@@ -131,7 +131,7 @@ class ExchangeTest {
         ModelConfig found = Architecture.of("test", shapes);
         String twin = name.equals("nano_s1_ln") ? "nano_s1" : name; // the same mathematics
         assertThat(found).isEqualTo(Variants.named(twin));
-        assertThat(Architecture.published(found)).contains(twin);
+        assertThat(Variants.nameOf(found)).contains(twin);
     }
 
     @Test
