@@ -27,4 +27,11 @@ final class RecipeOptions {
     Recipe get() {
         return Recipe.of(recipe, settings);
     }
+
+    /** The recipe that was asked for, on the architecture {@code variant} unless that was asked for too. */
+    Recipe on(String variant) {
+        Map<String, String> all = new LinkedHashMap<>(settings);
+        all.putIfAbsent("model.preset", variant);
+        return Recipe.of(recipe, all);
+    }
 }

@@ -101,7 +101,7 @@ public final class StoredWeights implements Parameters.Source {
     }
 
     /** VMamba's channels-first layers keep linear weights as 1 x 1 convolutions: trailing ones mean nothing. */
-    static boolean sameShape(RawTensor raw, Parameters.Declaration declaration) {
+    public static boolean sameShape(RawTensor raw, Parameters.Declaration declaration) {
         List<Long> stored = raw.shape();
         long[] declared = declaration.shape();
         int rank = stored.size();

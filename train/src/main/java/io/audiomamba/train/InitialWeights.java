@@ -2,6 +2,7 @@ package io.audiomamba.train;
 
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.Parameters;
+import java.util.List;
 
 /** Where the weights of a model are taken from when its training begins. */
 public interface InitialWeights {
@@ -25,6 +26,11 @@ public interface InitialWeights {
      * @param random the values of a new model, for what is not to be found elsewhere
      */
     Parameters.Source source(ModelConfig model, Parameters.Source random);
+
+    /** What the user should know of them, sentence by sentence; asked for when the model has declared its tensors. */
+    default List<String> report() {
+        return List.of();
+    }
 
     /** What a checkpoint shall say of its first weights; asked for when the model has declared its tensors. */
     String provenance();

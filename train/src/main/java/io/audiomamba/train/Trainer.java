@@ -13,6 +13,7 @@ import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
+import io.audiomamba.model.ModelConfig.HeadKind;
 import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Pass;
@@ -95,7 +96,9 @@ public final class Trainer implements AutoCloseable {
     private static ModelConfig config(Recipe recipe, Dataset dataset) {
         ModelConfig variant = Variants.named(recipe.model().preset());
         InputKind input = variant.input() == InputKind.FILTER_BANK ? InputKind.FILTER_BANK : InputKind.FOLDED_LOG_MEL;
-        return variant.forAudio(input, dataset.labels().size(), recipe.model().head())
+        // The token-semantic head regroups a folded spectrogram, which a filter bank is not.
+        HeadKind head = input == InputKind.FILTER_BANK ? HeadKind.LINEAR : recipe.model().head();
+        return variant.forAudio(input, dataset.labels().size(), head)
                 .withDropPath(recipe.model().dropPath()).withAttentionAfter(recipe.model().attentionAfter());
     }
 

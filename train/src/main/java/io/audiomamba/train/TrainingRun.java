@@ -86,6 +86,7 @@ public final class TrainingRun {
     public Outcome run(Setting setting, boolean resume, TrainingListener listener) {
         checkFolder(resume);
         try (Trainer trainer = new Trainer(recipe, training, setting.device(), setting.weights())) {
+            setting.weights().report().forEach(listener::warning);
             TrainingHistory history = begin(trainer);
             Description description = calibrated(trainer.description(), setting.calibration());
             while (trainer.finishedEpochs() < recipe.train().epochs()) {
