@@ -29,44 +29,32 @@ class MainTest {
     private static Path model;
     private static Path clip;
 
-    private record Result(int code, String out, String err) {}
-
-    private static Result run(Object... arguments) {
-        CommandLine line = Main.commandLine();
-        StringWriter out = new StringWriter();
-        StringWriter err = new StringWriter();
-        line.setOut(new PrintWriter(out, true));
-        line.setErr(new PrintWriter(err, true));
-        int code = line.execute(List.of(arguments).stream().map(Object::toString).toArray(String[]::new));
-        return new Result(code, out.toString(), err.toString());
-    }
-
     @BeforeAll
     static void files() throws IOException {
         labels = Files.writeString(folder.resolve("labels.txt"), "dog\nrain, heavy\n\nclock\n");
         model = folder.resolve("model.safetensors");
         clip = Sounds.noise(folder.resolve("clip.wav"), 1);
-        Result result = run("init", "--preset", "nano_v0", "--labels", labels, "-o", model);
-        assertThat(result.err).isEmpty();
-        assertThat(result.out).contains("nano_v0", "3 classes");
-        assertThat(result.code).isEqualTo(Main.DONE);
+        CommandRun result = CommandRun.of("init", "--preset", "nano_v0", "--labels", labels, "-o", model);
+        assertThat(result.err()).isEmpty();
+        assertThat(result.out()).contains("nano_v0", "3 classes");
+        assertThat(result.code()).isEqualTo(Main.DONE);
     }
 
     @Test
     void text() {
-        Result result = run("tag", "--model", model, "--top-k", 2, clip);
-        assertThat(result.err).isEmpty();
-        assertThat(result.code).isEqualTo(Main.DONE);
-        assertThat(result.out.lines()).hasSize(3);
-        assertThat(result.out).startsWith(clip + "  (1.0 s)").contains(" %  ");
+        CommandRun result = CommandRun.of("tag", "--model", model, "--top-k", 2, clip);
+        assertThat(result.err()).isEmpty();
+        assertThat(result.code()).isEqualTo(Main.DONE);
+        assertThat(result.out().lines()).hasSize(3);
+        assertThat(result.out()).startsWith(clip + "  (1.0 s)").contains(" %  ");
     }
 
     @Test
     void jsonAnObjectALine() {
         Path absent = folder.resolve("absent.wav");
-        Result result = run("tag", "--model", model, "--format", "json", clip, absent, clip);
-        assertThat(result.code).isEqualTo(Main.INPUT_FAILED);
-        List<JsonNode> lines = result.out.lines().map(new ObjectMapper()::readTree).toList();
+        CommandRun result = CommandRun.of("tag", "--model", model, "--format", "json", clip, absent, clip);
+        assertThat(result.code()).isEqualTo(Main.INPUT_FAILED);
+        List<JsonNode> lines = result.out().lines().map(new ObjectMapper()::readTree).toList();
         assertThat(lines).hasSize(3);
         assertThat(lines.get(0).get("file").asString()).isEqualTo(clip.toString());
         assertThat(lines.get(0).get("model").asString()).isEqualTo(model.toString());
@@ -80,36 +68,37 @@ class MainTest {
 
     @Test
     void csvQuotesWhatNeedsIt() {
-        Result result = run("tag", "--model", model, "--format", "csv", clip);
-        assertThat(result.out.lines().findFirst()).contains("file,seconds,label,score");
-        assertThat(result.out).contains(",\"rain, heavy\",0.");
+        CommandRun result = CommandRun.of("tag", "--model", model, "--format", "csv", clip);
+        assertThat(result.out().lines().findFirst()).contains("file,seconds,label,score");
+        assertThat(result.out()).contains(",\"rain, heavy\",0.");
     }
 
     @Test
     void onlyWantedClasses() {
-        Result allowed = run("tag", "--model", model, "--allow", "DOG", "--allow", "clock", "--deny", "clock", clip);
-        assertThat(allowed.out.lines()).hasSize(2);
-        assertThat(allowed.out).contains("dog");
-        Result unknown = run("tag", "--model", model, "--deny", "lion", clip);
-        assertThat(unknown.code).isEqualTo(Main.USAGE);
-        assertThat(unknown.err).contains("no class 'lion'");
+        CommandRun allowed = CommandRun.of("tag", "--model", model, "--allow", "DOG", "--allow", "clock", "--deny",
+                "clock", clip);
+        assertThat(allowed.out().lines()).hasSize(2);
+        assertThat(allowed.out()).contains("dog");
+        CommandRun unknown = CommandRun.of("tag", "--model", model, "--deny", "lion", clip);
+        assertThat(unknown.code()).isEqualTo(Main.USAGE);
+        assertThat(unknown.err()).contains("no class 'lion'");
     }
 
     @Test
     void aThresholdThatNothingReaches() {
-        Result result = run("tag", "--model", model, "--threshold", 1, clip);
-        assertThat(result.code).isEqualTo(Main.DONE);
-        assertThat(result.out).contains("nothing above the threshold");
+        CommandRun result = CommandRun.of("tag", "--model", model, "--threshold", 1, clip);
+        assertThat(result.code()).isEqualTo(Main.DONE);
+        assertThat(result.out()).contains("nothing above the threshold");
     }
 
     @Test
     void aFileThatFailsDoesNotStopTheOthers() throws IOException {
         Path empty = Files.createFile(folder.resolve("empty.wav"));
-        Result result = run("tag", "--model", model, folder, empty, clip);
-        assertThat(result.code).isEqualTo(Main.INPUT_FAILED);
-        assertThat(result.err.lines()).hasSize(2);
-        assertThat(result.err).contains("is a directory", "is empty");
-        assertThat(result.out).startsWith(clip.toString());
+        CommandRun result = CommandRun.of("tag", "--model", model, folder, empty, clip);
+        assertThat(result.code()).isEqualTo(Main.INPUT_FAILED);
+        assertThat(result.err().lines()).hasSize(2);
+        assertThat(result.err()).contains("is a directory", "is empty");
+        assertThat(result.out()).startsWith(clip.toString());
     }
 
     @ParameterizedTest
@@ -129,11 +118,12 @@ class MainTest {
             "doctor --device tpu | no device 'tpu'", "info --seconds 0 MODEL | in (0, 86400]"})
     void wrongUsage(String line, String message) {
         Path out = folder.resolve("never.safetensors");
-        Result result = run((Object[]) line.replace("LABELS", labels.toString()).replace("OUT", out.toString())
-                .replace("MODEL", model.toString()).split(" "));
-        assertThat(result.code).isEqualTo(Main.USAGE);
-        assertThat(result.err).startsWith("audiomamba: ").contains(message).doesNotContain("\tat ");
-        assertThat(result.out).isEmpty();
+        CommandRun result = CommandRun
+                .of((Object[]) line.replace("LABELS", labels.toString()).replace("OUT", out.toString())
+                        .replace("MODEL", model.toString()).split(" "));
+        assertThat(result.code()).isEqualTo(Main.USAGE);
+        assertThat(result.err()).startsWith("audiomamba: ").contains(message).doesNotContain("\tat ");
+        assertThat(result.out()).isEmpty();
         assertThat(out).doesNotExist();
     }
 
@@ -149,18 +139,19 @@ class MainTest {
     @MethodSource("brokenModels")
     void aBrokenModelIsOneSentence(byte[] content) throws IOException {
         Path broken = Files.write(folder.resolve("broken.safetensors"), content);
-        for (Result result : List.of(run("tag", "--model", broken, clip), run("info", broken))) {
-            assertThat(result.code).isEqualTo(Main.INPUT_FAILED);
-            assertThat(result.err).startsWith("audiomamba: " + broken).hasLineCount(1);
-            assertThat(result.out).isEmpty();
+        for (CommandRun result : List.of(CommandRun.of("tag", "--model", broken, clip),
+                CommandRun.of("info", broken))) {
+            assertThat(result.code()).isEqualTo(Main.INPUT_FAILED);
+            assertThat(result.err()).startsWith("audiomamba: " + broken).hasLineCount(1);
+            assertThat(result.out()).isEmpty();
         }
     }
 
     @Test
     void info() {
-        Result result = run("info", model);
-        assertThat(result.code).isEqualTo(Main.DONE);
-        assertThat(result.out).contains("GMAC for 10.0 s", "htsat-logmel, 32000 Hz", "labels (3)", "rain, heavy",
+        CommandRun result = CommandRun.of("info", model);
+        assertThat(result.code()).isEqualTo(Main.DONE);
+        assertThat(result.out()).contains("GMAC for 10.0 s", "htsat-logmel, 32000 Hz", "labels (3)", "rain, heavy",
                 "layers.3", "random, seed");
     }
 
@@ -195,40 +186,41 @@ class MainTest {
     void importAndExport() {
         Path pth = Path.of("..", "core", "src", "test", "resources", "golden", "dass_nano_check.pth");
         Path imported = folder.resolve("dass.safetensors");
-        Result result = run("import", pth, "-o", imported, "--labels", "audioset");
-        assertThat(result.err).isEmpty();
-        assertThat(result.out).contains("nano_s1", "450,623 parameters", "kaldi-fbank", "527 classes");
-        assertThat(run("tag", "--model", imported, "--allow", "/m/0bt9lr", clip).out).contains("Dog");
-        assertThat(run("info", imported).out).contains("source SHA-256", "imported by");
+        CommandRun result = CommandRun.of("import", pth, "-o", imported, "--labels", "audioset");
+        assertThat(result.err()).isEmpty();
+        assertThat(result.out()).contains("nano_s1", "450,623 parameters", "kaldi-fbank", "527 classes");
+        assertThat(CommandRun.of("tag", "--model", imported, "--allow", "/m/0bt9lr", clip).out()).contains("Dog");
+        assertThat(CommandRun.of("info", imported).out()).contains("source SHA-256", "imported by");
         Path exported = folder.resolve("dass.pth");
-        assertThat(run("export", imported, "--format", "pth", "--names", "hf", "--dtype", "f16", "-o", exported).out)
+        assertThat(CommandRun.of("export", imported, "--format", "pth", "--names", "hf", "--dtype", "f16", "-o",
+                exported).out())
                 .contains("114 tensors");
-        assertThat(run("tag", "--model", exported, clip).code).isEqualTo(Main.DONE);
-        assertThat(run("import", pth, "-o", imported, "--labels", labels).err)
+        assertThat(CommandRun.of("tag", "--model", exported, clip).code()).isEqualTo(Main.DONE);
+        assertThat(CommandRun.of("import", pth, "-o", imported, "--labels", labels).err())
                 .contains("names 3 classes, but the model has 527");
-        assertThat(run("import", clip, "-o", folder.resolve("never")).code).isEqualTo(Main.INPUT_FAILED);
-        assertThat(run("export", imported, "--format", "onnx", "-o", exported).code).isEqualTo(Main.USAGE);
+        assertThat(CommandRun.of("import", clip, "-o", folder.resolve("never")).code()).isEqualTo(Main.INPUT_FAILED);
+        assertThat(CommandRun.of("export", imported, "--format", "onnx", "-o", exported).code()).isEqualTo(Main.USAGE);
     }
 
     @Test
     void publicModels() {
-        Result list = run("models");
-        assertThat(list.code).isEqualTo(Main.DONE);
-        assertThat(list.out).contains("dass_small_50.1", "mAP 50.2 on AudioSet", "vmamba_tiny_s1l8", "MIT",
+        CommandRun list = CommandRun.of("models");
+        assertThat(list.code()).isEqualTo(Main.DONE);
+        assertThat(list.out()).contains("dass_small_50.1", "mAP 50.2 on AudioSet", "vmamba_tiny_s1l8", "MIT",
                 "BSD-3-Clause");
-        Result unknown = run("pull", "dass_large");
-        assertThat(unknown.code).isEqualTo(Main.USAGE);
-        assertThat(unknown.err).contains("no public model 'dass_large'", "dass_medium_50.2");
-        Result absent = run("tag", "--model", "vmamba_base_s1l20", clip);
-        assertThat(absent.code).isEqualTo(Main.INPUT_FAILED);
-        assertThat(absent.err).contains("'audiomamba pull vmamba_base_s1l20' fetches it");
+        CommandRun unknown = CommandRun.of("pull", "dass_large");
+        assertThat(unknown.code()).isEqualTo(Main.USAGE);
+        assertThat(unknown.err()).contains("no public model 'dass_large'", "dass_medium_50.2");
+        CommandRun absent = CommandRun.of("tag", "--model", "vmamba_base_s1l20", clip);
+        assertThat(absent.code()).isEqualTo(Main.INPUT_FAILED);
+        assertThat(absent.err()).contains("'audiomamba pull vmamba_base_s1l20' fetches it");
     }
 
     @Test
     void helpAndVersion() {
-        assertThat(run("--help").out).contains("tag", "init", "info", "doctor", "Exit codes");
-        assertThat(run("tag", "--help").out).contains("--top-k", "--threshold", "--format");
-        assertThat(run("--version").out).startsWith("audiomamba ");
-        assertThat(run().code).isEqualTo(Main.USAGE);
+        assertThat(CommandRun.of("--help").out()).contains("tag", "init", "info", "doctor", "Exit codes");
+        assertThat(CommandRun.of("tag", "--help").out()).contains("--top-k", "--threshold", "--format");
+        assertThat(CommandRun.of("--version").out()).startsWith("audiomamba ");
+        assertThat(CommandRun.of().code()).isEqualTo(Main.USAGE);
     }
 }

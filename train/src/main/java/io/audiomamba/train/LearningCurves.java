@@ -1,13 +1,9 @@
 package io.audiomamba.train;
 
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
-import org.knowm.xchart.BitmapEncoder;
-import org.knowm.xchart.BitmapEncoder.BitmapFormat;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.style.Styler.ChartTheme;
@@ -27,32 +23,26 @@ final class LearningCurves {
     }
 
     /**
-     * All curves, one above the other.
-     *
-     * @return a PNG; nothing where this machine cannot draw: Java needs fonts, which small systems lack
+     * All curves, one above the other, as {@link Picture#png} draws them.
      */
     Optional<byte[]> png() {
-        System.setProperty("java.awt.headless", "true");
+        return Picture.png(this::charts);
+    }
+
+    private List<XYChart> charts() {
         List<XYChart> charts = new ArrayList<>();
-        try {
-            charts.add(chart("loss", "training", EpochFigures::loss));
-            if (epochs.stream().anyMatch(epoch -> epoch.accuracy() != null)) {
-                XYChart measures = chart("held-out clips", "accuracy", EpochFigures::accuracy);
-                add(measures, "mAP", EpochFigures::meanAveragePrecision);
-                measures.getStyler().setYAxisMax(1.0);
-                measures.getStyler().setLegendVisible(true);
-                charts.add(measures);
-            }
-            XYChart rate = chart("learning rate", "learning rate", EpochFigures::learningRate);
-            rate.getStyler().setYAxisDecimalPattern("0.0E0");
-            charts.add(rate);
-            ByteArrayOutputStream out = new ByteArrayOutputStream();
-            BitmapEncoder.saveBitmap(charts, charts.size(), 1, out, BitmapFormat.PNG);
-            return Optional.of(out.toByteArray());
-        } catch (IOException | RuntimeException | InternalError | LinkageError _) {
-            // What Java throws without fonts or fontconfig differs from system to system.
-            return Optional.empty();
+        charts.add(chart("loss", "training", EpochFigures::loss));
+        if (epochs.stream().anyMatch(epoch -> epoch.accuracy() != null)) {
+            XYChart measures = chart("held-out clips", "accuracy", EpochFigures::accuracy);
+            add(measures, "mAP", EpochFigures::meanAveragePrecision);
+            measures.getStyler().setYAxisMax(1.0);
+            measures.getStyler().setLegendVisible(true);
+            charts.add(measures);
         }
+        XYChart rate = chart("learning rate", "learning rate", EpochFigures::learningRate);
+        rate.getStyler().setYAxisDecimalPattern("0.0E0");
+        charts.add(rate);
+        return charts;
     }
 
     private XYChart chart(String title, String series, Function<EpochFigures, Double> value) {
