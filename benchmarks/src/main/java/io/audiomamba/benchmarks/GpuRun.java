@@ -11,6 +11,8 @@ import io.audiomamba.scan.ScanInputs;
 import io.audiomamba.scan.ScanKernel;
 import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Autocast;
+import io.audiomamba.torch.CudaGraph;
+import io.audiomamba.torch.DeviceStream;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.GradientTape;
 import io.audiomamba.train.AdamW;
@@ -19,6 +21,7 @@ import io.audiomamba.train.Recipe;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
+import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -35,7 +38,8 @@ import org.bytedeco.pytorch.global.torch_cuda;
  *
  * <pre>
  *   GpuRun scan                        the scan alone, bfloat16
- *   GpuRun VARIANT [BATCH [RUNS]]      inference and training step in mixed precision, 256 x 256 images
+ *   GpuRun VARIANT [BATCH [RUNS]]      inference and training step in mixed precision, 256 x 256 images, each also
+ *                                      recorded and repeated as a whole
  * </pre>
  */
 public final class GpuRun {
@@ -60,7 +64,10 @@ public final class GpuRun {
             }
         } else {
             int batch = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 128;
-            new GpuRun(arguments.length > 2 ? Integer.parseInt(arguments[2]) : 20).model(arguments[0], batch);
+            GpuRun run = new GpuRun(arguments.length > 2 ? Integer.parseInt(arguments[2]) : 20);
+            try (var _ = new DeviceStream(run.device)) {
+                run.model(arguments[0], batch);
+            }
         }
     }
 
@@ -94,26 +101,51 @@ public final class GpuRun {
                     ? new long[] {batch, config.inChannels(), SIZE, SIZE}
                     : new long[] {batch, InputStage.FOLDED_FRAMES, InputStage.MEL_BINS};
             Tensor images = torch.randn(shape, new TensorOptions(ScalarType.Float).device(new DeviceOptional(device)));
-            double inference = median(() -> {
-                try (var _ = new NoGradGuard()) {
-                    Autocast.bfloat16(() -> model.forward(images, new Pass(kernel, false)).clip());
+            Tensor dropPath = model.dropPath(batch, new SplittableRandom(1)).to(device, ScalarType.BFloat16);
+            Pass inference = new Pass(kernel, false);
+            Pass training = new Pass(kernel, true).withDropPath(dropPath);
+            Runnable forward = () -> {
+                try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
+                    Autocast.bfloat16(() -> model.forward(images, inference).clip());
                 }
-            });
-            torch_cuda.getDeviceAllocator(DeviceType.CUDA).resetPeakStats(device.index());
-            double training = median(() -> {
+            };
+            Runnable gradients = () -> {
                 try (var _ = new GradientTape(); var _ = new PointerScope()) {
-                    Autocast.bfloat16(() -> model.forward(images, new Pass(kernel, true)).clip())
-                            .to(ScalarType.Float).square().mean().backward();
+                    Autocast.bfloat16(() -> model.forward(images, training).clip()).to(ScalarType.Float).square()
+                            .mean().backward();
                 }
+            };
+            report(variant, batch, "inference", median(forward));
+            resetPeak();
+            report(variant, batch, "training step", median(() -> {
+                gradients.run();
                 optimizer.step(1e-4);
-            });
-            long peak = torch_cuda.getDeviceAllocator(DeviceType.CUDA).getDeviceStats(device.index()).allocated_bytes()
-                    .peak();
-            System.out.printf(Locale.ROOT,
-                    "%s, batch %d: inference %.1f ms, %.0f clips/s; training step %.1f ms, %.0f clips/s, peak %.2f GB%n",
-                    variant, batch, inference, 1000 * batch / inference, training, 1000 * batch / training,
-                    peak / 1e9);
+            }));
+            System.out.printf(Locale.ROOT, "%s, batch %d: peak %.2f GB%n", variant, batch, peak() / 1e9);
+            try (CudaGraph graph = new CudaGraph(device, forward)) {
+                report(variant, batch, "recorded inference", median(graph::launch));
+            }
+            try (CudaGraph graph = new CudaGraph(device, gradients)) {
+                report(variant, batch, "recorded training step", median(() -> {
+                    graph.launch();
+                    optimizer.step(1e-4);
+                }));
+            }
         }
+    }
+
+    private static void report(String variant, int batch, String what, double milliseconds) {
+        System.out.printf(Locale.ROOT, "%s, batch %d: %s %.1f ms, %.0f clips/s%n", variant, batch, what, milliseconds,
+                1000 * batch / milliseconds);
+    }
+
+    private void resetPeak() {
+        torch_cuda.getDeviceAllocator(DeviceType.CUDA).resetPeakStats(device.index());
+    }
+
+    /** Bytes. */
+    private long peak() {
+        return torch_cuda.getDeviceAllocator(DeviceType.CUDA).getDeviceStats(device.index()).allocated_bytes().peak();
     }
 
     /** Milliseconds. */

@@ -41,6 +41,9 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
     @Option(names = "--part", paramLabel = "I/N", defaultValue = "1/1", description = "Make only every N-th run, beginning with the I-th, and no summary unless N is 1.")
     private String part;
 
+    @Option(names = "--jobs", paramLabel = "N", defaultValue = "1", description = "Runs made at once in this process (${DEFAULT-VALUE}); several keep a GPU busy.")
+    private int jobs;
+
     @Mixin
     private DeviceOption device;
 
@@ -49,8 +52,9 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
 
     @Override
     public Integer call() {
-        if (!part.matches("[1-9]\\d{0,5}/[1-9]\\d{0,5}") || seeds < 1) {
-            throw new ParameterException(spec.commandLine(), "--part must be like 2/15, and --seeds 1 or more.");
+        if (!part.matches("[1-9]\\d{0,5}/[1-9]\\d{0,5}") || seeds < 1 || jobs < 1) {
+            throw new ParameterException(spec.commandLine(),
+                    "--part must be like 2/15, and --seeds and --jobs 1 or more.");
         }
         int index = Integer.parseInt(part.substring(0, part.indexOf('/')));
         int parts = Integer.parseInt(part.substring(part.indexOf('/') + 1));
@@ -58,7 +62,7 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
         Recipe chosen = recipe.get();
         Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
         CrossValidation validation = new CrossValidation(dataset, output);
-        validation.run(chosen, seeds, index - 1, parts, device.get(), this);
+        validation.run(chosen, seeds, index - 1, parts, jobs, device.get(), this);
         if (parts == 1) {
             CrossValidation.Summary summary = validation.summary();
             print(summary);

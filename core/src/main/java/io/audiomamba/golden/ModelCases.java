@@ -42,7 +42,7 @@ final class ModelCases {
             Tensor input = golden.tensor("input").requires_grad_(true);
             Map<String, Tensor> shown = new HashMap<>();
             Tensor x = channelFirst ? input.permute(0, 2, 3, 1) : input;
-            Tensor out = op.forward(x, new Pass(golden.kernel(), false, (name, t) -> {
+            Tensor out = op.forward(x, new Pass(golden.kernel(), false).withTap((name, t) -> {
                 t.retainReference();
                 shown.put(name, t);
             }));
@@ -89,7 +89,8 @@ final class ModelCases {
                 input.requires_grad_(true);
             }
             Head.Output output = model.forward(input,
-                    new Pass(golden.kernel(), false, (name, t) -> compareFeature(golden, name, t, channelFirst)));
+                    new Pass(golden.kernel(), false)
+                            .withTap((name, t) -> compareFeature(golden, name, t, channelFirst)));
             requireAllFeatures(golden);
             compareLogits(golden, output.clip());
             if (gradients) {
@@ -158,7 +159,7 @@ final class ModelCases {
             Head head = new Head.TokenSemantic(parameters.root(), config);
             parameters.to(golden.device());
             Head.Output output = head.forward(features.permute(0, 2, 3, 1),
-                    new Pass(golden.kernel(), false, (name, t) -> golden.compare(name, t, OUTPUT)));
+                    new Pass(golden.kernel(), false).withTap((name, t) -> golden.compare(name, t, OUTPUT)));
             golden.compare("framewise_every32", output.frames().sigmoid(), OUTPUT);
             boolean multiLabel = golden.text("loss").equals("clip_bce");
             Tensor clip = multiLabel ? output.clip().sigmoid() : output.clip();

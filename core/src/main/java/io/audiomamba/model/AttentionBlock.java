@@ -12,6 +12,7 @@ import org.bytedeco.pytorch.global.torch;
  */
 final class AttentionBlock {
 
+    static final int BRANCHES = 2;
     private static final int HEAD_WIDTH = 32;
     private static final int MLP_RATIO = 4;
 
@@ -21,10 +22,11 @@ final class AttentionBlock {
     private final Linear proj;
     private final Norm norm2;
     private final Mlp mlp;
-    private final double dropPath;
+    private final int firstBranch;
 
-    AttentionBlock(Parameters.Scope scope, ModelConfig config, int channels, double dropPath) {
-        this.dropPath = dropPath;
+    /** @param firstBranch number of the first of its {@value #BRANCHES} residual branches in the model */
+    AttentionBlock(Parameters.Scope scope, ModelConfig config, int channels, int firstBranch) {
+        this.firstBranch = firstBranch;
         heads = channels % HEAD_WIDTH == 0 ? channels / HEAD_WIDTH : 1;
         norm = new Norm.Layer(scope.child("norm"), channels);
         qkv = new Linear(scope.child("qkv"), channels, 3L * channels, true);
@@ -36,9 +38,9 @@ final class AttentionBlock {
     /** (B, H, W, C) to (B, H, W, C). */
     Tensor forward(Tensor x, Pass pass) {
         Tensor mixed = Tensors
-                .scoped(() -> Dropout.residual(x, attention(norm.forward(x, pass)), dropPath, pass));
+                .scoped(() -> Dropout.residual(x, attention(norm.forward(x, pass)), firstBranch, pass));
         return Tensors.scoped(
-                () -> Dropout.residual(mixed, mlp.forward(norm2.forward(mixed, pass), pass), dropPath, pass));
+                () -> Dropout.residual(mixed, mlp.forward(norm2.forward(mixed, pass), pass), firstBranch + 1, pass));
     }
 
     private Tensor attention(Tensor x) {

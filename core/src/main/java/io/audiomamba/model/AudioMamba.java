@@ -1,5 +1,6 @@
 package io.audiomamba.model;
 
+import java.util.random.RandomGenerator;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -24,6 +25,16 @@ public final class AudioMamba {
 
     public ModelConfig config() {
         return config;
+    }
+
+    /**
+     * Draws for drop path, also called stochastic depth (Huang et al. 2016), which residual branches of which samples
+     * are left out of a pass.
+     *
+     * @return by what each branch is multiplied, (branches, B), on the CPU: 0, or 1 / (1 - rate), so that the mean stays
+     */
+    public Tensor dropPath(int batch, RandomGenerator random) {
+        return backbone.dropPath(batch, random);
     }
 
     /**

@@ -2,7 +2,9 @@ package io.audiomamba.model;
 
 import io.audiomamba.torch.Tensors;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.random.RandomGenerator;
 import org.bytedeco.pytorch.Tensor;
 
 /** VMamba without its classifier: patch embedding, then stages of blocks with down-sampling between them. */
@@ -11,6 +13,8 @@ public final class Backbone {
     private record Stage(List<VssBlock> blocks, AttentionBlock attention, Downsample downsample) {}
 
     private final PatchEmbed patchEmbed;
+    /** With which probability drop path leaves out each residual branch. */
+    private final List<Double> dropRates = new ArrayList<>();
     private final List<Stage> stages = new ArrayList<>();
 
     /** @param scope where {@code patch_embed} and {@code layers} are */
@@ -24,17 +28,32 @@ public final class Backbone {
             for (int b = 0; b < config.depths().get(s); b++) {
                 // Deeper blocks are dropped more often: the rate rises linearly from 0.
                 double dropPath = total == 1 ? 0 : config.dropPath() * index++ / (total - 1);
-                blocks.add(new VssBlock(layer.child("blocks").child("" + b), config, config.width(s), dropPath));
+                VssBlock block = new VssBlock(layer.child("blocks").child("" + b), config, config.width(s),
+                        dropRates.size());
+                dropRates.addAll(Collections.nCopies(block.branches(), dropPath));
+                blocks.add(block);
             }
-            AttentionBlock attention = config.attentionAfter().contains(s)
-                    ? new AttentionBlock(layer.child("attention"), config, config.width(s), config.dropPath())
-                    : null;
+            AttentionBlock attention = null;
+            if (config.attentionAfter().contains(s)) {
+                attention = new AttentionBlock(layer.child("attention"), config, config.width(s), dropRates.size());
+                dropRates.addAll(Collections.nCopies(AttentionBlock.BRANCHES, config.dropPath()));
+            }
             boolean last = s == config.depths().size() - 1;
             stages.add(new Stage(blocks, attention,
                     last
                             ? null
                             : Downsample.of(layer.child("downsample"), config, config.width(s), config.width(s + 1))));
         }
+    }
+
+    /** See {@link AudioMamba#dropPath}. */
+    Tensor dropPath(int batch, RandomGenerator random) {
+        float[] scales = new float[dropRates.size() * batch];
+        for (int i = 0; i < scales.length; i++) {
+            double rate = dropRates.get(i / batch);
+            scales[i] = random.nextDouble() < rate ? 0 : (float) (1 / (1 - rate));
+        }
+        return Tensors.of(scales, dropRates.size(), batch);
     }
 
     /**

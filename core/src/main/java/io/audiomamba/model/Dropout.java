@@ -1,30 +1,22 @@
 package io.audiomamba.model;
 
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
-/** Regularisation by leaving things out in training, drawn from LibTorch's global generator. */
+/** Regularisation by leaving things out in training. */
 final class Dropout {
 
     private Dropout() {}
 
-    /** Zeroes each value with probability {@code rate} (Srivastava et al. 2014). */
+    /** Zeroes each value with probability {@code rate} (Srivastava et al. 2014), drawn from LibTorch's generator. */
     static Tensor values(Tensor x, double rate, Pass pass) {
         return pass.training() && rate > 0 ? torch.dropout(x, rate, true) : x;
     }
 
-    /**
-     * The sum of {@code x} and a residual branch. In training drop path (Huang et al. 2016, stochastic depth) zeroes the
-     * branch of a sample with probability {@code rate}, and scales the others up.
-     */
-    static Tensor residual(Tensor x, Tensor branch, double rate, Pass pass) {
-        if (!pass.training() || rate == 0) {
-            return x.add(branch);
-        }
-        double keep = 1 - rate;
-        Tensor mask = torch.empty(new long[] {branch.size(0), 1, 1, 1}, branch.options(), null).bernoulli_(keep,
-                new org.bytedeco.pytorch.GeneratorOptional());
-        return torch.addcmul(x, branch, mask.div_(new Scalar(keep)));
+    /** The sum of {@code x} and residual branch number {@code index}, which drop path may leave out. */
+    static Tensor residual(Tensor x, Tensor branch, int index, Pass pass) {
+        return pass.dropPath() == null
+                ? x.add(branch)
+                : torch.addcmul(x, branch, pass.dropPath().select(0, index).view(-1, 1, 1, 1).to(branch.scalar_type()));
     }
 }

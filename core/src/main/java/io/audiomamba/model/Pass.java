@@ -8,24 +8,35 @@ import org.bytedeco.pytorch.Tensor;
  * How a forward pass is to be run.
  *
  * @param kernel   what computes the selective scan
- * @param training whether drop path, dropout and batch statistics act as in training
+ * @param training whether dropout and batch statistics act as in training
+ * @param dropPath what {@link AudioMamba#dropPath} drew, (branches, B), on the model's device; null to keep all
  * @param tap      shown every named intermediate result, in the model's (B, H, W, C) layout; the tensor is valid
  *                 during the call only
  */
-public record Pass(ScanKernel kernel, boolean training, BiConsumer<String, Tensor> tap) {
+public record Pass(ScanKernel kernel, boolean training, Tensor dropPath, BiConsumer<String, Tensor> tap) {
 
     private static final BiConsumer<String, Tensor> NOBODY = (name, tensor) -> {};
 
     /** A pass that nobody watches. */
     public Pass(ScanKernel kernel, boolean training) {
-        this(kernel, training, NOBODY);
+        this(kernel, training, null, NOBODY);
+    }
+
+    /** This pass, leaving out branches. */
+    public Pass withDropPath(Tensor drawn) {
+        return new Pass(kernel, training, drawn, tap);
+    }
+
+    /** This pass, watched. */
+    public Pass withTap(BiConsumer<String, Tensor> watcher) {
+        return new Pass(kernel, training, dropPath, watcher);
     }
 
     /** This pass with names prefixed for a part of the model. */
     Pass within(String part) {
         return tap == NOBODY
                 ? this
-                : new Pass(kernel, training, (name, tensor) -> tap.accept(part + "." + name, tensor));
+                : withTap((name, tensor) -> tap.accept(part + "." + name, tensor));
     }
 
     /** Whether anybody wants to see what a faster way would not compute. */

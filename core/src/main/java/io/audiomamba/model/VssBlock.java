@@ -10,10 +10,11 @@ final class VssBlock {
     private final Ss2d op;
     private final Norm norm2;
     private final Mlp mlp;
-    private final double dropPath;
+    private final int firstBranch;
 
-    VssBlock(Parameters.Scope scope, ModelConfig config, long channels, double dropPath) {
-        this.dropPath = dropPath;
+    /** @param firstBranch number of the first of its {@linkplain #branches residual branches} in the model */
+    VssBlock(Parameters.Scope scope, ModelConfig config, long channels, int firstBranch) {
+        this.firstBranch = firstBranch;
         norm = Norm.of(config.normalization(), scope.child("norm"), channels);
         op = new Ss2d(scope.child("op"), config, channels);
         boolean feedForward = config.mlpRatio() > 0;
@@ -23,13 +24,19 @@ final class VssBlock {
                 : null;
     }
 
+    /** How many residual branches it has. */
+    int branches() {
+        return mlp == null ? 1 : 2;
+    }
+
     /** (B, H, W, C) to (B, H, W, C). */
     Tensor forward(Tensor x, Pass pass) {
         Tensor mixed = Tensors.scoped(
-                () -> Dropout.residual(x, op.forward(norm.forward(x, pass), pass.within("op")), dropPath, pass));
+                () -> Dropout.residual(x, op.forward(norm.forward(x, pass), pass.within("op")), firstBranch, pass));
         return mlp == null
                 ? mixed
                 : Tensors.scoped(
-                        () -> Dropout.residual(mixed, mlp.forward(norm2.forward(mixed, pass), pass), dropPath, pass));
+                        () -> Dropout.residual(mixed, mlp.forward(norm2.forward(mixed, pass), pass), firstBranch + 1,
+                                pass));
     }
 }

@@ -19,23 +19,15 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
-/** CUDA C++ kernels on one GPU, compiled at run time, in the stream that LibTorch computes in by default. */
+/** CUDA C++ kernels on one GPU, compiled at run time, in the stream that LibTorch computes in. */
 public final class CudaModule {
 
-    private static final NativeLibrary DRIVER = CudaLibraries.driver();
-    private static final MethodHandle DEVICE_GET = DRIVER.function("cuDeviceGet", ADDRESS, JAVA_INT);
-    private static final MethodHandle ATTRIBUTE = DRIVER.function("cuDeviceGetAttribute", ADDRESS, JAVA_INT, JAVA_INT);
-    private static final MethodHandle NAME = DRIVER.function("cuDeviceGetName", ADDRESS, JAVA_INT, JAVA_INT);
-    private static final MethodHandle RETAIN = DRIVER.function("cuDevicePrimaryCtxRetain", ADDRESS, JAVA_INT);
-    private static final MethodHandle SET_CONTEXT = DRIVER.function("cuCtxSetCurrent", ADDRESS);
-    private static final MethodHandle LOAD = DRIVER.function("cuModuleLoadData", ADDRESS, ADDRESS);
-    private static final MethodHandle FUNCTION = DRIVER.function("cuModuleGetFunction", ADDRESS, ADDRESS, ADDRESS);
-    private static final MethodHandle LAUNCH = DRIVER.function("cuLaunchKernel", ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT,
+    private static final MethodHandle LOAD = CudaDevice.DRIVER.function("cuModuleLoadData", ADDRESS, ADDRESS);
+    private static final MethodHandle FUNCTION = CudaDevice.DRIVER.function("cuModuleGetFunction", ADDRESS, ADDRESS,
+            ADDRESS);
+    private static final MethodHandle LAUNCH = CudaDevice.DRIVER.function("cuLaunchKernel", ADDRESS, JAVA_INT, JAVA_INT,
+            JAVA_INT,
             JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, ADDRESS);
-
-    private static final int LONGEST_NAME = 256;
-    private static final int COMPUTE_CAPABILITY_MAJOR = 75;
-    private static final int COMPUTE_CAPABILITY_MINOR = 76;
 
     /** The extents of a launch: blocks in x, y and z, and threads in each. */
     public record Extent(int x, int y, int z, int threads) {}
@@ -47,7 +39,8 @@ public final class CudaModule {
 
     private static final Map<Key, CudaModule> MODULES = new ConcurrentHashMap<>();
 
-    private final MemorySegment context;
+    private final int index;
+    private final CudaDevice device;
     private final MemorySegment module;
     private final Map<String, MemorySegment> functions = new ConcurrentHashMap<>();
 
@@ -77,53 +70,22 @@ public final class CudaModule {
         return type == ScalarType.BFloat16 ? 1 : type == ScalarType.Half ? 2 : 0;
     }
 
-    private CudaModule(String source, List<String> definitions, int device) {
+    private CudaModule(String source, List<String> definitions, int index) {
+        this.index = index;
+        device = CudaDevice.of(index);
+        device.use();
         Arena arena = Arena.global();
-        int gpu = number(device);
         MemorySegment pointer = arena.allocate(ADDRESS);
-        check(NativeLibrary.call(RETAIN, pointer, gpu), "use GPU " + device);
-        context = pointer.get(ADDRESS, 0);
-        check(NativeLibrary.call(SET_CONTEXT, context), "use GPU " + device);
         List<String> options = new ArrayList<>(List.of(
-                "--gpu-architecture=" + architecture(gpu),
+                "--gpu-architecture=" + device.architecture(),
                 "--std=c++17"));
         definitions.forEach(definition -> options.add("--define-macro=" + definition));
         byte[] code = CudaCompiler.compile(source, options);
-        check(NativeLibrary.call(LOAD, pointer, arena.allocate(code.length, 16).copyFrom(MemorySegment.ofArray(code))),
+        CudaDevice.check(
+                NativeLibrary.call(LOAD, pointer,
+                        arena.allocate(code.length, 16).copyFrom(MemorySegment.ofArray(code))),
                 "load the compiled kernels");
         module = pointer.get(ADDRESS, 0);
-    }
-
-    /** The driver's handle of GPU {@code device}. */
-    private static int number(int device) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment number = arena.allocate(JAVA_INT);
-            check(NativeLibrary.call(DEVICE_GET, number, device), "find GPU " + device);
-            return number.get(JAVA_INT, 0);
-        }
-    }
-
-    private static String architecture(int gpu) {
-        return "sm_" + attribute(gpu, COMPUTE_CAPABILITY_MAJOR) + attribute(gpu, COMPUTE_CAPABILITY_MINOR);
-    }
-
-    private static int attribute(int gpu, int attribute) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment result = arena.allocate(JAVA_INT);
-            check(NativeLibrary.call(ATTRIBUTE, result, attribute, gpu), "describe GPU " + gpu);
-            return result.get(JAVA_INT, 0);
-        }
-    }
-
-    /** GPU {@code device}, its architecture and what compiles kernels for it. */
-    public static String describe(int device) {
-        int gpu = number(device);
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment name = arena.allocate(LONGEST_NAME);
-            check(NativeLibrary.call(NAME, name, LONGEST_NAME, gpu), "name GPU " + device);
-            return name.getString(0) + ", " + architecture(gpu) + ", kernels compiled by "
-                    + CudaCompiler.description();
-        }
     }
 
     /**
@@ -138,10 +100,11 @@ public final class CudaModule {
             for (int i = 0; i < arguments.length; i++) {
                 list.setAtIndex(ADDRESS, i, argument(arena, arguments[i]));
             }
-            check(NativeLibrary.call(SET_CONTEXT, context), "be used from this thread");
+            device.use();
             int status = (int) LAUNCH.invokeExact(functions.computeIfAbsent(kernel, this::function), extent.x(),
-                    extent.y(), extent.z(), extent.threads(), 1, 1, 0, MemorySegment.NULL, list, MemorySegment.NULL);
-            check(status, "launch " + kernel + " over " + extent);
+                    extent.y(), extent.z(), extent.threads(), 1, 1, 0,
+                    DeviceStream.handle(index), list, MemorySegment.NULL);
+            CudaDevice.check(status, "launch " + kernel + " over " + extent);
         } catch (RuntimeException | Error e) {
             throw e;
         } catch (Throwable e) {
@@ -152,7 +115,8 @@ public final class CudaModule {
     private MemorySegment function(String kernel) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment pointer = arena.allocate(ADDRESS);
-            check(NativeLibrary.call(FUNCTION, pointer, module, arena.allocateFrom(kernel)), "find " + kernel);
+            CudaDevice.check(NativeLibrary.call(FUNCTION, pointer, module, arena.allocateFrom(kernel)),
+                    "find " + kernel);
             return pointer.get(ADDRESS, 0);
         }
     }
@@ -176,11 +140,5 @@ public final class CudaModule {
             }
             default -> throw new IllegalArgumentException("a kernel cannot take a " + argument.getClass());
         };
-    }
-
-    private static void check(int status, String what) {
-        if (status != 0) {
-            throw new EnvironmentException("The CUDA driver cannot " + what + " (error " + status + ").");
-        }
     }
 }

@@ -50,7 +50,7 @@ public final class Devices {
         String lack = lackOfGpu();
         return lack != null
                 ? lack
-                : IntStream.range(0, torch.cuda_device_count()).mapToObj(CudaModule::describe)
+                : IntStream.range(0, torch.cuda_device_count()).mapToObj(index -> CudaDevice.of(index).describe())
                         .collect(Collectors.joining("; "));
     }
 

@@ -7,23 +7,22 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Edge;
+import org.bytedeco.pytorch.FunctionPostHook;
+import org.bytedeco.pytorch.FunctionPreHook;
 import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.Node;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorBase;
-import org.bytedeco.pytorch.TensorTensorHook;
-import org.bytedeco.pytorch.VoidTensorHook;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Lets an operation that is computed outside LibTorch take part in its automatic differentiation.
  *
- * <p>The presets do not expose LibTorch's own custom functions to Java. What works is a graph of LibTorch's cheapest
- * operations that has the right edges, with hooks that exchange the gradients that flow along them:
- *
- * <pre>
- *   e_i  = in_i.view_as(in_i)                       a node per input, whose hook returns that input's gradient
- *   link = sum over i of e_i.narrow(0, 0, 0).sum()  an exact zero that carries the edges
- *   out  = link.expand(y.sizes()), its data set to y, with a hook that computes all gradients from dL/dout
- * </pre>
+ * <p>The presets do not expose LibTorch's own custom functions to Java. What they expose are the nodes of its graph and
+ * hooks on them. So a node of another operation is tied to the inputs and the output; a hook before it takes dL/dout
+ * away, without which the node has no gradients of its own to give, and a hook behind it gives the right ones.
  *
  * <p>LibTorch calls the hooks through pointers that it does not own: a tape holds them, and whatever the backward
  * pass needs, until it is closed. So one tape spans one training step, forward and backward:
@@ -57,7 +56,7 @@ public final class GradientTape implements AutoCloseable {
 
     private final GradientTape outer = CURRENT.get();
     private final List<Pointer> held = new ArrayList<>();
-    private final List<Operands> recorded = new ArrayList<>();
+    private final List<Derivative> derivatives = new ArrayList<>();
     /** What a hook returned last on each thread: LibTorch copies it only after the hook has returned. */
     private final Map<Thread, Pointer> returned = new ConcurrentHashMap<>();
 
@@ -73,11 +72,14 @@ public final class GradientTape implements AutoCloseable {
      * @param kept     what else the backward pass needs; null if nothing
      * @param backward called at most once, in the backward pass; it may use {@code inputs} and {@code kept}, which live
      *                 until then
-     * @return {@code value} itself if no input requires a gradient, else a tensor with its data and the graph's edges
+     * @return {@code value}, now with the graph's edges if an input requires a gradient
      * @throws IllegalStateException if a gradient is required and this thread has no open tape
      */
     public static Tensor differentiable(Tensor value, Tensor[] inputs, Tensor kept, Backward backward) {
-        return isNeededFor(inputs) ? current().record(value, inputs, kept, backward) : value;
+        if (isNeededFor(inputs)) {
+            current().record(value, inputs, kept, backward);
+        }
+        return value;
     }
 
     /** Whether an operation on {@code inputs} must be differentiable, here and now. */
@@ -93,23 +95,20 @@ public final class GradientTape implements AutoCloseable {
         return tape;
     }
 
-    private Tensor record(Tensor value, Tensor[] inputs, Tensor kept, Backward backward) {
-        Tensor[] gradients = new Tensor[inputs.length];
-        Tensor link = null;
-        for (int i = 0; i < inputs.length; i++) {
-            if (inputs[i].requires_grad()) {
-                Tensor edge = inputs[i].view_as(inputs[i]);
-                edge.register_hook(hold(new InputHook(gradients, i)));
-                Tensor zero = edge.narrow(0, 0, 0).sum();
-                link = link == null ? zero : link.add(zero);
+    private void record(Tensor value, Tensor[] inputs, Tensor kept, Backward backward) {
+        Derivative derivative = hold(new Derivative(inputs, kept, backward));
+        Delivery delivery = hold(new Delivery(derivative));
+        derivatives.add(derivative);
+        try (var _ = new PointerScope()) {
+            Node node = node(inputs.length);
+            for (int i = 0; i < inputs.length; i++) {
+                node.set_next_edge(i, inputs[i].requires_grad() ? edge(inputs[i]) : new Edge());
             }
+            node.clear_input_metadata();
+            torch.create_gradient_edge(value, node);
+            node.add_pre_hook(derivative);
+            node.add_post_hook(delivery);
         }
-        Tensor out = link.expand(value.sizes());
-        out.set_data(value);
-        Operands operands = new Operands(inputs, kept);
-        recorded.add(operands);
-        out.register_hook(hold(new OutputHook(gradients, inputs, operands, backward)));
-        return out;
     }
 
     private <P extends Pointer> P hold(P pointer) {
@@ -118,84 +117,101 @@ public final class GradientTape implements AutoCloseable {
         return pointer;
     }
 
+    /** Any node that has so many gradients, and none if it gets none. */
+    private static Node node(int gradients) {
+        Tensor empty = Tensors.empty(ScalarType.Float, 0);
+        empty.set_requires_grad(true);
+        TensorVector empties = new TensorVector(gradients);
+        for (int i = 0; i < gradients; i++) {
+            empties.put(i, empty);
+        }
+        return torch.cat(empties, 0).grad_fn();
+    }
+
+    /** Where the gradient of {@code input} goes. */
+    private static Edge edge(Tensor input) {
+        return input.view_as(input).grad_fn().next_edge(0);
+    }
+
     /** Frees the hooks and what they kept. The graph must not be used afterwards. */
     @Override
     public void close() {
         CURRENT.set(outer);
-        recorded.forEach(Operands::release);
-        recorded.clear();
+        derivatives.forEach(Derivative::release);
+        derivatives.clear();
         held.forEach(Pointer::releaseReference);
         held.clear();
         returned.values().forEach(Pointer::releaseReference);
         returned.clear();
     }
 
-    /** What lives until an operation's gradients are there; then its memory serves those of the next. */
-    private static final class Operands {
-        private final List<Tensor> tensors;
+    /** Keeps {@code result} until this thread returns the next one. */
+    private TensorVector returning(TensorVector result) {
+        result.retainReference();
+        Pointer previous = returned.put(Thread.currentThread(), result);
+        if (previous != null) {
+            previous.releaseReference();
+        }
+        return result;
+    }
 
-        Operands(Tensor[] inputs, Tensor kept) {
-            tensors = new ArrayList<>(Arrays.asList(inputs));
-            if (kept != null) {
-                tensors.add(kept);
+    /** The hook before the node: computes the gradients, and passes nothing on. */
+    private final class Derivative extends FunctionPreHook {
+        private final boolean[] needed;
+        private final transient Backward backward;
+        /** What lives until the gradients are there; then its memory serves those of the next operation. */
+        private final List<Tensor> operands;
+        private TensorVector gradients;
+
+        Derivative(Tensor[] inputs, Tensor kept, Backward backward) {
+            this.backward = backward;
+            operands = new ArrayList<>(Arrays.asList(inputs));
+            needed = new boolean[inputs.length];
+            for (int i = 0; i < inputs.length; i++) {
+                needed[i] = inputs[i].requires_grad();
             }
-            tensors.forEach(Tensor::retainReference);
+            if (kept != null) {
+                operands.add(kept);
+            }
+            operands.forEach(Tensor::retainReference);
         }
 
         synchronized void release() {
-            tensors.forEach(Tensor::releaseReference);
-            tensors.clear();
-        }
-    }
-
-    private final class OutputHook extends VoidTensorHook {
-        private final Tensor[] gradients;
-        private final Tensor[] inputs;
-        private final transient Operands operands;
-        private final transient Backward backward;
-
-        OutputHook(Tensor[] gradients, Tensor[] inputs, Operands operands, Backward backward) {
-            this.gradients = gradients;
-            this.inputs = inputs;
-            this.operands = operands;
-            this.backward = backward;
+            operands.forEach(Tensor::releaseReference);
+            operands.clear();
         }
 
         @Override
-        public void call(TensorBase gradOut) {
-            try (PointerScope scope = new PointerScope()) {
-                scope.attach(gradOut);
-                Tensor[] computed = backward.gradients(new Tensor(gradOut));
-                for (int i = 0; i < inputs.length; i++) {
-                    if (inputs[i].requires_grad()) {
-                        gradients[i] = computed[i];
-                        gradients[i].retainReference();
+        public TensorVector apply(TensorVector gradOut) {
+            gradients = new TensorVector(needed.length);
+            gradients.retainReference();
+            try (var _ = new PointerScope()) {
+                Tensor[] computed = backward.gradients(gradOut.get(0));
+                for (int i = 0; i < needed.length; i++) {
+                    if (needed[i]) {
+                        gradients.put(i, computed[i]);
                     }
                 }
             }
-            operands.release();
+            release();
+            return returning(new TensorVector(1));
         }
     }
 
-    private final class InputHook extends TensorTensorHook {
-        private final Tensor[] gradients;
-        private final int index;
+    /** The hook behind the node: hands over the gradients. */
+    private final class Delivery extends FunctionPostHook {
+        private final transient Derivative derivative;
 
-        InputHook(Tensor[] gradients, int index) {
-            this.gradients = gradients;
-            this.index = index;
+        Delivery(Derivative derivative) {
+            this.derivative = derivative;
         }
 
         @Override
-        public TensorBase call(TensorBase placeholder) {
-            placeholder.close();
-            Tensor gradient = gradients[index];
-            gradients[index] = null;
-            Pointer previous = returned.put(Thread.currentThread(), gradient);
-            if (previous != null) {
-                previous.releaseReference();
-            }
-            return gradient;
+        public TensorVector apply(TensorVector none, TensorVector nothing) {
+            TensorVector gradients = returning(derivative.gradients);
+            derivative.gradients.releaseReference();
+            derivative.gradients = null;
+            return gradients;
         }
     }
 }

@@ -1,6 +1,7 @@
 package io.audiomamba.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.audiomamba.error.ConfigurationException;
@@ -11,10 +12,12 @@ import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.GradientTape;
 import io.audiomamba.torch.Tensors;
 import java.util.Arrays;
+import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -85,15 +88,33 @@ class AudioMambaTest {
     }
 
     @Test
-    void dropPathActsInTrainingOnly() {
+    void dropPathLeavesOutBranchesOfSamples() {
         try (Parameters parameters = new Parameters(Parameters.Source.random(1)); var _ = new NoGradGuard()) {
-            AudioMamba model = new AudioMamba(Variants.named("nano_s1"), parameters);
-            Tensor image = torch.randn(4, 3, 32, 32);
-            float[] plain = Tensors.toFloats(model.forward(image, INFERENCE).clip());
-            assertThat(Tensors.toFloats(model.forward(image, INFERENCE).clip())).isEqualTo(plain);
-            float[] dropped = Tensors.toFloats(model.forward(image, TRAINING).clip());
-            assertThat(dropped).isNotEqualTo(plain);
-            assertThat(Tensors.toFloats(model.forward(image, TRAINING).clip())).isNotEqualTo(dropped);
+            AudioMamba model = new AudioMamba(Variants.named("nano_s1").withDropPath(0.5), parameters);
+            Tensor one = torch.randn(1, 3, 32, 32);
+            Tensor drawn = model.dropPath(2, new SplittableRandom(3));
+            float[] scales = Tensors.toFloats(drawn);
+            assertThat(scales).contains(0, 1, 2).doesNotContain(Float.NaN);
+            assertThat(drawn.select(0, 0).min().item_float()).as("the first branch stays").isEqualTo(1);
+
+            Tensor plain = model.forward(one, INFERENCE).clip();
+            Tensor kept = model.forward(one, INFERENCE.withDropPath(torch.ones_like(drawn.narrow(1, 0, 1)))).clip();
+            assertThat(Tensors.toFloats(kept)).isEqualTo(Tensors.toFloats(plain));
+            Tensor dropped = model.forward(torch.cat(new TensorVector(one, one), 0), INFERENCE.withDropPath(drawn))
+                    .clip();
+            assertThat(Tensors.toFloats(dropped.select(0, 0))).isNotEqualTo(Tensors.toFloats(plain.select(0, 0)))
+                    .isNotEqualTo(Tensors.toFloats(dropped.select(0, 1)));
+        }
+    }
+
+    @Test
+    void dropPathKeepsTheMean() {
+        try (Parameters parameters = new Parameters(Parameters.Source.random(1))) {
+            AudioMamba model = new AudioMamba(Variants.named("nano_s1").withDropPath(0.5), parameters);
+            Tensor means = model.dropPath(4000, new SplittableRandom(3)).mean(1);
+            for (float mean : Tensors.toFloats(means)) {
+                assertThat(mean).isCloseTo(1, within(0.06f));
+            }
         }
     }
 

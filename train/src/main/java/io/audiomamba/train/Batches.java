@@ -1,8 +1,13 @@
 package io.audiomamba.train;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
 import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.AudioException;
+import io.audiomamba.frontend.FrontEnd;
+import io.audiomamba.torch.Tensors;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -19,6 +24,13 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptions;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * Batches of training clips, decoded and augmented by worker threads ahead of their use. What a batch holds follows
@@ -29,26 +41,41 @@ final class Batches implements AutoCloseable {
     private static final int AHEAD = 3;
 
     /**
-     * @param waveforms  (size, window), row by row
-     * @param targets    (size, classes), row by row
-     * @param size       clips that it holds
+     * @param waveforms  (size, window), on the CPU
+     * @param targets    (size, classes), on the CPU
      * @param unreadable names of clips that are missing in it, and why
      */
-    record Batch(float[] waveforms, float[] targets, int size, Map<String, String> unreadable) {}
+    record Batch(Tensor waveforms, Tensor targets, Map<String, String> unreadable) implements AutoCloseable {
+
+        /** How many clips it holds. */
+        int size() {
+            return (int) waveforms.size(0);
+        }
+
+        @Override
+        public void close() {
+            waveforms.releaseReference();
+            targets.releaseReference();
+        }
+    }
 
     private final Dataset dataset;
     private final Recipe recipe;
     private final int sampleRate;
     private final int window;
+    /** Whether batches lie in memory that a GPU reads by itself. */
+    private final boolean pinned;
     private final SoundAugmentation augmentation;
     private final Sampler sampler;
     private final ExecutorService workers;
 
-    Batches(Dataset dataset, Recipe recipe, int sampleRate, int window) {
+    /** @param device that the batches will go to */
+    Batches(Dataset dataset, Recipe recipe, FrontEnd frontEnd, Device device) {
         this.dataset = dataset;
         this.recipe = recipe;
-        this.sampleRate = sampleRate;
-        this.window = window;
+        this.sampleRate = frontEnd.sampleRate();
+        this.window = frontEnd.windowSamples();
+        this.pinned = device.is_cuda();
         this.augmentation = new SoundAugmentation(recipe.augment(), window);
         this.sampler = new Sampler(dataset, recipe.sampling());
         this.workers = Executors.newFixedThreadPool(recipe.train().workers(),
@@ -60,11 +87,16 @@ final class Batches implements AutoCloseable {
         return Math.max(1, dataset.clips().size() / recipe.train().batchSize());
     }
 
+    /** Clips in a batch, of which those that cannot be read are missing. */
+    int size() {
+        return Math.min(recipe.train().batchSize(), dataset.clips().size());
+    }
+
     /** The batches of {@code epoch} from number {@code first} on, in order. */
     Iterator<Batch> of(int epoch, int first) {
         SplittableRandom random = new SplittableRandom(recipe.train().seed() * 1_000_003 + epoch);
         List<Integer> order = sampler.order(new Random(random.nextLong()));
-        int size = Math.min(recipe.train().batchSize(), order.size());
+        int size = size();
         List<Callable<Batch>> tasks = new ArrayList<>();
         for (int i = 0; i < count(); i++) {
             List<Integer> chosen = order.subList(i * size, (i + 1) * size);
@@ -76,15 +108,16 @@ final class Batches implements AutoCloseable {
 
     private Batch batch(List<Integer> chosen, SplittableRandom random) {
         int classes = dataset.labels().size();
-        float[] waveforms = new float[chosen.size() * window];
         float[] targets = new float[chosen.size() * classes];
         Map<String, String> unreadable = new LinkedHashMap<>();
         int size = 0;
+        Tensor waveforms = memory(chosen.size(), window);
+        MemorySegment rows = Tensors.memory(waveforms);
         for (int i : chosen) {
             Clip clip = dataset.clips().get(i);
             try {
                 float[] samples = augmentation.apply(dataset.sounds().read(clip, sampleRate), random);
-                System.arraycopy(samples, 0, waveforms, size * window, window);
+                MemorySegment.copy(samples, 0, rows, JAVA_FLOAT, (long) size * window * Float.BYTES, window);
             } catch (AudioException e) {
                 unreadable.put(clip.name(), e.getMessage());
                 continue;
@@ -94,8 +127,28 @@ final class Batches implements AutoCloseable {
             }
             size++;
         }
-        return new Batch(Arrays.copyOf(waveforms, size * window), Arrays.copyOf(targets, size * classes), size,
-                unreadable);
+        Tensor labels = memory(chosen.size(), classes);
+        MemorySegment.copy(targets, 0, Tensors.memory(labels), JAVA_FLOAT, 0, targets.length);
+        return new Batch(first(size, waveforms), first(size, labels), unreadable);
+    }
+
+    private Tensor memory(long... shape) {
+        try (var _ = new PointerScope()) {
+            TensorOptions options = new TensorOptions(ScalarType.Float).pinned_memory(new BoolOptional(pinned));
+            return Tensors.permanent(torch.empty(shape, options, null));
+        }
+    }
+
+    /** The first rows of {@code tensor}, which is given up for them. */
+    private static Tensor first(int rows, Tensor tensor) {
+        if (rows == tensor.size(0)) {
+            return tensor;
+        }
+        try (var _ = new PointerScope()) {
+            return Tensors.permanent(tensor.narrow(0, 0, rows));
+        } finally {
+            tensor.releaseReference();
+        }
     }
 
     @Override

@@ -7,6 +7,7 @@ import io.audiomamba.evaluation.Calibration;
 import io.audiomamba.evaluation.Evaluator;
 import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.evaluation.Predictions;
+import io.audiomamba.torch.DeviceStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,7 +16,13 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Queue;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import org.bytedeco.pytorch.Device;
@@ -107,18 +114,55 @@ public final class CrossValidation {
     /**
      * Makes the runs that are missing.
      *
-     * @param part    this call makes the runs whose number, counted from 0, leaves the rest {@code part} when divided by
-     *                {@code parts}
+     * @param part     this call makes the runs whose number, counted from 0, leaves the rest {@code part} when divided by
+     *                 {@code parts}
+     * @param jobs     how many runs are made at once, each in a thread of its own
+     * @param listener called by these threads
      */
-    public void run(Recipe recipe, int seeds, int part, int parts, Device device,
-            Listener listener) {
+    public void run(Recipe recipe, int seeds, int part, int parts, int jobs, Device device, Listener listener) {
         List<Integer> folds = dataset.folds();
+        Queue<Runnable> missing = new ConcurrentLinkedQueue<>();
         for (int i = part; i < folds.size() * seeds; i += parts) {
             int fold = folds.get(i % folds.size());
             long seed = recipe.train().seed() + i / folds.size();
             if (!Files.exists(file(fold, seed))) {
-                write(run(recipe.withSeed(seed), fold, device, listener));
+                missing.add(() -> write(run(recipe.withSeed(seed), fold, device, listener)));
             }
+        }
+        try (ExecutorService threads = Executors.newFixedThreadPool(jobs)) {
+            List<Future<?>> all = new ArrayList<>();
+            for (int i = 0; i < jobs; i++) {
+                all.add(threads.submit(() -> work(missing, device)));
+            }
+            for (Future<?> thread : all) {
+                await(thread);
+            }
+        }
+    }
+
+    /** Makes runs until none is left or one fails. */
+    private static void work(Queue<Runnable> runs, Device device) {
+        try (var _ = new DeviceStream(device)) {
+            for (Runnable run = runs.poll(); run != null; run = runs.poll()) {
+                run.run();
+            }
+        } catch (RuntimeException e) {
+            runs.clear();
+            throw e;
+        }
+    }
+
+    private static void await(Future<?> thread) {
+        try {
+            thread.get();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted", e);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof RuntimeException cause) {
+                throw cause;
+            }
+            throw new IllegalStateException(e.getCause());
         }
     }
 

@@ -3,12 +3,14 @@ package io.audiomamba.train;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.Pass;
+import io.audiomamba.scan.ScanKernel;
+import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Autocast;
-import io.audiomamba.torch.Tensors;
 import io.audiomamba.train.Recipe.LossKind;
+import java.util.function.BiConsumer;
 import java.util.random.RandomGenerator;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.NoGradGuard;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -21,6 +23,7 @@ final class Objective {
     private final AudioMamba model;
     private final FrontEnd frontEnd;
     private final Device device;
+    private final ScanKernel kernel;
     private final ImageAugmentation augmentation;
     private final Mixing mixing;
 
@@ -29,32 +32,46 @@ final class Objective {
         this.model = model;
         this.frontEnd = frontEnd;
         this.device = device;
+        kernel = ScanKernels.best(device);
         augmentation = new ImageAugmentation(recipe.augment());
         mixing = new Mixing(recipe.augment());
     }
 
-    /** The mean loss of a batch that is not empty. */
-    Tensor loss(Batches.Batch batch, RandomGenerator random, Pass pass) {
-        Mixing.Examples examples;
-        try (var _ = new NoGradGuard()) {
-            examples = examples(batch, random);
-        }
-        pass.tap().accept("spectrogram", examples.inputs());
-        Tensor logits = forward(examples.inputs(), pass).to(ScalarType.Float);
+    /**
+     * A batch as the model meets it, on its device.
+     *
+     * @param images   (B, frames, bins)
+     * @param targets  (B, classes)
+     * @param dropPath as {@link Pass#dropPath} says
+     */
+    record Examples(Tensor images, Tensor targets, Tensor dropPath) {}
+
+    /** Augments and mixes a batch that is not empty. */
+    Examples examples(Batches.Batch batch, RandomGenerator random) {
+        Tensor waveforms = onDevice(batch.waveforms());
+        Tensor targets = onDevice(batch.targets());
+        Mixing.Examples sounds = mixing.ofWaveforms(new Mixing.Examples(waveforms, smoothed(targets)), random);
+        Tensor images = augmentation.apply(frontEnd.apply(sounds.inputs()), random);
+        Mixing.Examples mixed = mixing.ofImages(new Mixing.Examples(images, sounds.targets()), random);
+        Tensor dropPath = model.dropPath(batch.size(), random).to(device,
+                isMixed() ? ScalarType.BFloat16 : ScalarType.Float);
+        return new Examples(mixed.inputs(), mixed.targets(), dropPath);
+    }
+
+    /** A copy from pinned memory goes on while the CPU does other things. */
+    private Tensor onDevice(Tensor tensor) {
+        return tensor.to(device, ScalarType.Float, true, false, new MemoryFormatOptional());
+    }
+
+    /** The mean loss. */
+    Tensor loss(Examples examples, BiConsumer<String, Tensor> tap) {
+        tap.accept("spectrogram", examples.images());
+        Tensor logits = forward(examples.images(),
+                new Pass(kernel, true).withDropPath(examples.dropPath()).withTap(tap)).to(ScalarType.Float);
         return switch (recipe.loss().kind()) {
             case CROSS_ENTROPY -> examples.targets().mul(torch.log_softmax(logits, 1)).sum(1).mean().neg();
             case BINARY_CROSS_ENTROPY -> torch.binary_cross_entropy_with_logits(logits, examples.targets());
         };
-    }
-
-    private Mixing.Examples examples(Batches.Batch batch, RandomGenerator random) {
-        Tensor waveforms = Tensors.of(batch.waveforms(), batch.size(), frontEnd.windowSamples()).to(device,
-                ScalarType.Float);
-        Tensor targets = Tensors.of(batch.targets(), batch.size(), model.config().classes()).to(device,
-                ScalarType.Float);
-        Mixing.Examples sounds = mixing.ofWaveforms(new Mixing.Examples(waveforms, smoothed(targets)), random);
-        Tensor images = augmentation.apply(frontEnd.apply(sounds.inputs()), random);
-        return mixing.ofImages(new Mixing.Examples(images, sounds.targets()), random);
     }
 
     private Tensor smoothed(Tensor targets) {
@@ -66,9 +83,12 @@ final class Objective {
         return targets.mul(new Scalar(1 - smoothing)).add(new Scalar(smoothing * share));
     }
 
+    private boolean isMixed() {
+        return recipe.train().precision() == Recipe.Precision.BFLOAT16 && device.is_cuda();
+    }
+
     private Tensor forward(Tensor images, Pass pass) {
-        boolean mixed = recipe.train().precision() == Recipe.Precision.BFLOAT16 && device.is_cuda();
-        return mixed
+        return isMixed()
                 ? Autocast.bfloat16(() -> model.forward(images, pass).clip())
                 : model.forward(images, pass).clip();
     }

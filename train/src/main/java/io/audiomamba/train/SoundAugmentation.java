@@ -25,11 +25,15 @@ final class SoundAugmentation {
         }
         float[] out = new float[window];
         double position = start;
-        for (int i = 0; i < window; i++, position++) {
+        int period = Math.min(length, window);
+        for (int i = 0; i < period; i++, position++) {
             if (position >= length) {
                 position -= length;
             }
             out[i] = gain * at(samples, position * speed);
+        }
+        for (int filled = period; filled < window; filled *= 2) {
+            System.arraycopy(out, 0, out, filled, Math.min(filled, window - filled));
         }
         return out;
     }

@@ -16,10 +16,7 @@ import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.ModelConfig.HeadKind;
 import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.Parameters;
-import io.audiomamba.model.Pass;
 import io.audiomamba.model.Variants;
-import io.audiomamba.scan.ScanKernels;
-import io.audiomamba.torch.GradientTape;
 import io.audiomamba.train.Recipe.LossKind;
 import java.nio.file.Path;
 import java.util.Iterator;
@@ -30,7 +27,7 @@ import java.util.SplittableRandom;
 import java.util.function.BooleanSupplier;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -45,6 +42,7 @@ public final class Trainer implements AutoCloseable {
     private final Parameters parameters;
     private final AudioMamba model;
     private final Objective objective;
+    private final GradientStep gradientStep;
     private final FlatParameters flat;
     private final AdamW optimizer;
     private final WeightAverages averages;
@@ -90,7 +88,8 @@ public final class Trainer implements AutoCloseable {
                 new LayerRates(config, recipe.optimizer()).checked(parameters.tensors().keySet()));
         optimizer = new AdamW(recipe.optimizer(), flat);
         averages = new WeightAverages(recipe.train(), flat.values());
-        batches = new Batches(dataset, recipe, frontEnd.sampleRate(), frontEnd.windowSamples());
+        batches = new Batches(dataset, recipe, frontEnd, device);
+        gradientStep = new GradientStep(objective, config, batches.size(), device);
     }
 
     private static ModelConfig config(Recipe recipe, Dataset dataset) {
@@ -171,13 +170,14 @@ public final class Trainer implements AutoCloseable {
         int before = position.clips();
         Iterator<Batches.Batch> remaining = batches.of(position.epochs(), position.batches());
         while (remaining.hasNext()) {
-            Batches.Batch batch = remaining.next();
-            report(batch.unreadable(), listener);
-            double loss = train(batch);
-            position = position.afterBatch(loss, batch.size(), batch.unreadable().size(), optimizer.steps());
-            if (batch.size() > 0) {
-                listener.step(new TrainingListener.Step(position.epochs() + 1, position.batches(), batches.count(),
-                        loss, learningRate(), batch.size()));
+            try (Batches.Batch batch = remaining.next()) {
+                report(batch.unreadable(), listener);
+                double loss = train(batch);
+                position = position.afterBatch(loss, batch.size(), batch.unreadable().size(), optimizer.steps());
+                if (batch.size() > 0) {
+                    listener.step(new TrainingListener.Step(position.epochs() + 1, position.batches(),
+                            batches.count(), loss, learningRate(), batch.size()));
+                }
             }
             if (endsStep(position.batches()) && stop.getAsBoolean()) {
                 return Optional.empty();
@@ -229,10 +229,8 @@ public final class Trainer implements AutoCloseable {
 
     private double gradients(Batches.Batch batch, int group) {
         double loss;
-        try (var _ = new GradientTape(); var _ = new PointerScope()) {
-            Tensor mean = objective.loss(batch, seeded(), new Pass(ScanKernels.best(device), true));
-            mean.div(new Scalar((double) group)).backward();
-            loss = mean.item_float();
+        try (var _ = new PointerScope()) {
+            loss = gradientStep.run(examples(batch), group);
         }
         if (!Double.isFinite(loss)) {
             throw diverged(batch, "loss is " + loss);
@@ -240,17 +238,19 @@ public final class Trainer implements AutoCloseable {
         return loss;
     }
 
-    /** Drop path and dropout draw from LibTorch's generator: seeded anew, a resumed run draws what it would have. */
-    private SplittableRandom seeded() {
+    /** What is random follows from the seed and the position, so that a resumed run draws what it would have. */
+    private Objective.Examples examples(Batches.Batch batch) {
         SplittableRandom random = new SplittableRandom(
                 recipe.train().seed() + 7_919L * position.epochs() + 31L * position.batches());
-        torch.manual_seed(random.nextLong());
-        return random;
+        torch.manual_seed(random.nextLong()); // for dropout
+        try (var _ = new NoGradGuard()) {
+            return objective.examples(batch, random);
+        }
     }
 
     private ConfigurationException diverged(Batches.Batch batch, String symptom) {
         String tensor = Divergence.firstBadTensor(parameters,
-                tap -> objective.loss(batch, seeded(), new Pass(ScanKernels.best(device), true, tap)));
+                tap -> objective.loss(examples(batch), tap));
         return new ConfigurationException("Training stopped in epoch " + (position.epochs() + 1) + " at batch "
                 + (position.batches() + 1) + ": the " + symptom + ", and what first was not finite is " + tensor
                 + ". The checkpoints hold what was there before; a smaller optimizer.lr may help.");
@@ -311,6 +311,7 @@ public final class Trainer implements AutoCloseable {
 
     @Override
     public void close() {
+        gradientStep.close();
         batches.close();
         optimizer.close();
         averages.close();

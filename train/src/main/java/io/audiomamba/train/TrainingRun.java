@@ -9,6 +9,7 @@ import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.evaluation.Evaluator;
 import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.evaluation.Predictions;
+import io.audiomamba.torch.DeviceStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -85,7 +86,8 @@ public final class TrainingRun {
      */
     public Outcome run(Setting setting, boolean resume, TrainingListener listener) {
         checkFolder(resume);
-        try (Trainer trainer = new Trainer(recipe, training, setting.device(), setting.weights())) {
+        try (var _ = new DeviceStream(setting.device());
+                Trainer trainer = new Trainer(recipe, training, setting.device(), setting.weights())) {
             setting.weights().report().forEach(listener::warning);
             TrainingHistory history = begin(trainer);
             Description description = calibrated(trainer.description(), setting.calibration());

@@ -1,0 +1,100 @@
+package io.audiomamba.torch;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import io.audiomamba.error.EnvironmentException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** A GPU, as NVIDIA's driver knows it. */
+final class CudaDevice {
+
+    /** The driver's library. */
+    static final NativeLibrary DRIVER = CudaLibraries.driver();
+
+    private static final MethodHandle GET = DRIVER.function("cuDeviceGet", ADDRESS, JAVA_INT);
+    private static final MethodHandle ATTRIBUTE = DRIVER.function("cuDeviceGetAttribute", ADDRESS, JAVA_INT, JAVA_INT);
+    private static final MethodHandle NAME = DRIVER.function("cuDeviceGetName", ADDRESS, JAVA_INT, JAVA_INT);
+    private static final MethodHandle RETAIN = DRIVER.function("cuDevicePrimaryCtxRetain", ADDRESS, JAVA_INT);
+    private static final MethodHandle SET_CONTEXT = DRIVER.function("cuCtxSetCurrent", ADDRESS);
+    private static final MethodHandle NEW_STREAM = DRIVER.function("cuStreamCreate", ADDRESS, JAVA_INT);
+
+    private static final int LONGEST_NAME = 256;
+    private static final int COMPUTE_CAPABILITY_MAJOR = 75;
+    private static final int COMPUTE_CAPABILITY_MINOR = 76;
+    private static final int NON_BLOCKING = 1;
+
+    private static final Map<Integer, CudaDevice> DEVICES = new ConcurrentHashMap<>();
+
+    private final int handle;
+    private final MemorySegment context;
+
+    /**
+     * GPU number {@code index}.
+     *
+     * @throws EnvironmentException if the driver cannot use it
+     */
+    static CudaDevice of(int index) {
+        return DEVICES.computeIfAbsent(index, CudaDevice::new);
+    }
+
+    private CudaDevice(int index) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment number = arena.allocate(JAVA_INT);
+            check(NativeLibrary.call(GET, number, index), "find GPU " + index);
+            handle = number.get(JAVA_INT, 0);
+            MemorySegment pointer = arena.allocate(ADDRESS);
+            check(NativeLibrary.call(RETAIN, pointer, handle), "use GPU " + index);
+            context = pointer.get(ADDRESS, 0);
+        }
+    }
+
+    /** Lets the driver's functions act on this GPU in this thread, in the context that LibTorch uses too. */
+    void use() {
+        check(NativeLibrary.call(SET_CONTEXT, context), "be used from this thread");
+    }
+
+    /** A stream that does not wait for the default one. */
+    MemorySegment newStream() {
+        use();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment pointer = arena.allocate(ADDRESS);
+            check(NativeLibrary.call(NEW_STREAM, pointer, NON_BLOCKING), "make a stream");
+            return pointer.get(ADDRESS, 0);
+        }
+    }
+
+    /** As NVRTC calls it, such as sm_90. */
+    String architecture() {
+        return "sm_" + attribute(COMPUTE_CAPABILITY_MAJOR) + attribute(COMPUTE_CAPABILITY_MINOR);
+    }
+
+    private int attribute(int attribute) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment result = arena.allocate(JAVA_INT);
+            check(NativeLibrary.call(ATTRIBUTE, result, attribute, handle), "describe a GPU");
+            return result.get(JAVA_INT, 0);
+        }
+    }
+
+    /** Its name, its architecture and what compiles kernels for it. */
+    String describe() {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment name = arena.allocate(LONGEST_NAME);
+            check(NativeLibrary.call(NAME, name, LONGEST_NAME, handle), "name a GPU");
+            return name.getString(0) + ", " + architecture() + ", kernels compiled by "
+                    + CudaCompiler.description();
+        }
+    }
+
+    /** @throws EnvironmentException saying what the driver cannot do, unless {@code status} is that all went well */
+    static void check(int status, String what) {
+        if (status != 0) {
+            throw new EnvironmentException("The CUDA driver cannot " + what + " (error " + status + ").");
+        }
+    }
+}
