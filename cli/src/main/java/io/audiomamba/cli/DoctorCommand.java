@@ -2,6 +2,7 @@ package io.audiomamba.cli;
 
 import io.audiomamba.diagnosis.Diagnosis;
 import io.audiomamba.golden.GoldenSuite;
+import io.audiomamba.golden.Precision;
 import io.audiomamba.scan.ScanKernel;
 import io.audiomamba.scan.ScanKernels;
 import java.io.PrintWriter;
@@ -13,11 +14,14 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
 /** {@code audiomamba doctor}. */
 @Command(name = "doctor", mixinStandardHelpOptions = true, description = "Looks at this machine, or checks the numerics against reference outputs.")
 final class DoctorCommand implements Callable<Integer> {
+
+    private static final String ROW = "%-46s %-7s %-4s %9s %9s  %s%n";
 
     @Spec
     private CommandSpec spec;
@@ -28,6 +32,9 @@ final class DoctorCommand implements Callable<Integer> {
     @Option(names = "--scan", paramLabel = "K", description = "Scan kernel; by default the fastest that runs here.")
     private String scan;
 
+    @Option(names = "--precision", paramLabel = "P", description = "With --golden: fp32, the default; or bf16 or fp16, mixed precision with tolerances of its own.")
+    private Precision precision;
+
     @Mixin
     private DeviceOption device;
 
@@ -37,11 +44,15 @@ final class DoctorCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
+        if (precision != null && golden == null) {
+            throw new ParameterException(spec.commandLine(), "--precision goes with --golden.");
+        }
         threads.apply();
         Device chosen = device.get();
         ScanKernel kernel = scan == null ? ScanKernels.best(chosen) : ScanKernels.named(scan, chosen);
         if (golden != null) {
-            return check(out, new GoldenSuite(golden), kernel, chosen);
+            return check(out, new GoldenSuite(golden), kernel, chosen,
+                    precision == null ? Precision.FP32 : precision);
         }
         Diagnosis diagnosis = Diagnosis.of(kernel, chosen);
         diagnosis.facts().forEach((name, value) -> out.printf("%-16s %s%n", name, value));
@@ -53,16 +64,23 @@ final class DoctorCommand implements Callable<Integer> {
         return Main.DONE;
     }
 
-    private static int check(PrintWriter out, GoldenSuite suite, ScanKernel kernel, Device device) {
+    private static int check(PrintWriter out, GoldenSuite suite, ScanKernel kernel, Device device,
+            Precision precision) {
         int failures = 0;
-        out.printf("%-46s %-7s %9s %9s  %s%n", "case", "kernel", "error", "tolerance", "verdict");
+        int single = 0;
+        out.printf(ROW, "case", "kernel", "in", "error", "tolerance", "verdict");
         for (String file : suite.cases()) {
-            GoldenSuite.Outcome outcome = suite.run(file, kernel, device);
+            GoldenSuite.Outcome outcome = suite.run(file, kernel, device, precision);
             failures += outcome.passes() ? 0 : 1;
-            out.println(line(outcome, kernel.name()));
+            single += outcome.precision() == precision ? 0 : 1;
+            out.print(line(outcome, kernel.name()));
             outcome.comparisons().stream().filter(comparison -> !comparison.passes())
                     .forEach(comparison -> out.printf(Locale.ROOT, "    %s: %.2e, more than %.2e%n",
                             comparison.quantity(), comparison.error(), comparison.tolerance()));
+        }
+        if (single > 0) {
+            out.printf("%d of the cases are computed in fp32 as ever: front ends and files never have 16 bits%n",
+                    single);
         }
         out.printf("%d cases, %d failed%n", suite.cases().size(), failures);
         return failures == 0 && !suite.cases().isEmpty() ? Main.DONE : Main.INPUT_FAILED;
@@ -77,9 +95,12 @@ final class DoctorCommand implements Callable<Integer> {
         } else {
             verdict += " (" + outcome.comparisons().size() + " compared, worst " + outcome.worst().quantity() + ")";
         }
-        return outcome.worst() == null
-                ? "%-46s %-7s %9s %9s  %s".formatted(outcome.file(), kernel, "-", "-", verdict)
-                : String.format(Locale.ROOT, "%-46s %-7s %9.2e %9.2e  %s", outcome.file(), kernel,
-                        outcome.worst().error(), outcome.worst().tolerance(), verdict);
+        String error = "-";
+        String tolerance = "-";
+        if (outcome.worst() != null) {
+            error = String.format(Locale.ROOT, "%.2e", outcome.worst().error());
+            tolerance = String.format(Locale.ROOT, "%.2e", outcome.worst().tolerance());
+        }
+        return ROW.formatted(outcome.file(), kernel, outcome.precision(), error, tolerance, verdict);
     }
 }

@@ -115,7 +115,9 @@ class MainTest {
             "init --preset nano --labels LABELS --head big -o OUT | not 'big'",
             "init --preset dass_small --labels LABELS --head token-semantic -o OUT | use linear",
             "doctor --golden nowhere | no index.json", "doctor --scan magic | 'magic' does not run here",
-            "doctor --device tpu | no device 'tpu'", "info --seconds 0 MODEL | in (0, 86400]"})
+            "doctor --device tpu | no device 'tpu'", "doctor --precision bf16 | goes with --golden",
+            "doctor --golden x --precision int8 | '--precision': expected one of",
+            "info --seconds 0 MODEL | in (0, 86400]"})
     void wrongUsage(String line, String message) {
         Path out = folder.resolve("never.safetensors");
         CommandRun result = CommandRun
@@ -180,6 +182,24 @@ class MainTest {
         line.setErr(new PrintWriter(err, true));
         assertThat(Main.run(line, "doctor")).isEqualTo(Main.ENVIRONMENT);
         return err.toString().strip();
+    }
+
+    /** What never has 16 bits is checked all the same, and says so. */
+    @Test
+    void goldenCasesInMixedPrecision() throws IOException {
+        Path golden = Path.of("..", "core", "src", "test", "resources", "golden");
+        List<String> cases = List.of("scan_n1_l63.safetensors", "dass_mel_banks.safetensors");
+        ObjectMapper json = new ObjectMapper();
+        for (String file : cases) {
+            Files.copy(golden.resolve(file), folder.resolve(file));
+        }
+        Files.writeString(folder.resolve("index.json"), json.readTree(golden.resolve("index.json").toFile())
+                .valueStream().filter(entry -> cases.contains(entry.get("file").asString())).toList().toString());
+        CommandRun result = CommandRun.of("doctor", "--golden", folder, "--device", "cpu", "--precision", "bf16");
+        assertThat(result.out().lines().filter(line -> line.contains(" bf16 "))).singleElement().asString()
+                .startsWith("scan_n1_l63.safetensors").contains("ok (8 compared");
+        assertThat(result.out()).contains(" fp32 ", "1 of the cases", "2 cases, 0 failed");
+        assertThat(result.code()).isEqualTo(Main.DONE);
     }
 
     @Test

@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -33,6 +34,7 @@ final class GoldenCase implements AutoCloseable {
     private final TensorFile file;
     private final ScanKernel kernel;
     private final Device device;
+    private final Precision precision;
     private final List<Comparison> comparisons = new ArrayList<>();
 
     /**
@@ -40,13 +42,15 @@ final class GoldenCase implements AutoCloseable {
      * @param file   of the folder: reference outputs, or a foreign checkpoint that is itself what is checked
      * @param run    what is to be done
      */
-    GoldenCase(Path folder, String file, JsonNode run, ScanKernel kernel, Device device) {
+    GoldenCase(Path folder, String file, JsonNode run, ScanKernel kernel, Device device,
+            Precision precision) {
         this.folder = folder;
         this.run = run;
         this.path = folder.resolve(file);
         this.file = TensorFile.open(path);
         this.kernel = kernel;
         this.device = device;
+        this.precision = precision;
     }
 
     ScanKernel kernel() {
@@ -176,9 +180,24 @@ final class GoldenCase implements AutoCloseable {
         return device;
     }
 
+    /** Runs a model, or a part of one, in the precision of the case. */
+    <T> T run(Supplier<T> model) {
+        return precision.run(device, model);
+    }
+
+    /** An operand of the scan in the type in which a model would hand it over. */
+    Tensor scanned(Tensor operand) {
+        return precision.scanned(operand);
+    }
+
     /** Compares with a tensor that is expected bit for bit. */
     void compare(String quantity, Tensor actual, Tensor expected) {
         compare(quantity, Tensors.toDoubles(actual), Tensors.toDoubles(expected), 0);
+    }
+
+    /** Compares with the tensor called {@code reference}, with the tolerance for the precision of the case. */
+    void compare(String reference, Tensor actual, Tolerance tolerance) {
+        compare(reference, actual, tolerance.in(precision));
     }
 
     /** Compares with the tensor called {@code reference}, relative to its largest entry. */

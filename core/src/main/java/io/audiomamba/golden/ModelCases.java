@@ -18,13 +18,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /** Models and their parts. */
 final class ModelCases {
-
-    private static final double OUTPUT = 2e-5;
-    private static final double SS2D_GRADIENT = 1.3e-5;
-    private static final double MODEL_GRADIENT = 4e-5;
 
     private ModelCases() {}
 
@@ -42,36 +39,37 @@ final class ModelCases {
             Tensor input = golden.tensor("input").requires_grad_(true);
             Map<String, Tensor> shown = new HashMap<>();
             Tensor x = channelFirst ? input.permute(0, 2, 3, 1) : input;
-            Tensor out = op.forward(x, new Pass(golden.kernel(), false).withTap((name, t) -> {
+            Tensor out = golden.run(() -> op.forward(x, new Pass(golden.kernel(), false).withTap((name, t) -> {
                 t.retainReference();
                 shown.put(name, t);
-            }));
+            })));
             shown.put("out", out);
             for (String name : List.of("in_proj_out", "y_merged", "y_norm", "out_proj_in", "out")) {
-                golden.compare(name, layout(shown.get(name), channelFirst), OUTPUT);
+                golden.compare(name, layout(shown.get(name), channelFirst), Tolerance.MIXER);
             }
-            golden.compare("conv_out", layout(shown.get("conv_out"), true), OUTPUT);
+            golden.compare("conv_out", layout(shown.get("conv_out"), true), Tolerance.MIXER);
             if (golden.has("out_f64")) {
-                golden.compare("out_f64", layout(out, channelFirst), OUTPUT);
+                golden.compare("out_f64", layout(out, channelFirst), Tolerance.MIXER);
             }
             compareSequences(golden, shown, parameters.tensors());
-            backward(golden, layout(out, channelFirst), parameters, input, SS2D_GRADIENT);
+            backward(golden, layout(out, channelFirst), parameters, input, Tolerance.MIXER_GRADIENT);
         }
     }
 
     /** What the official code writes and the fused scan never does: from the oracle. */
     private static void compareSequences(GoldenCase golden, Map<String, Tensor> shown, Map<String, Tensor> p) {
-        ScanInputs inputs = new ScanInputs(shown.get("tokens").detach(), shown.get("projections").detach(),
+        ScanInputs inputs = new ScanInputs(shown.get("tokens").detach().to(ScalarType.Float),
+                shown.get("projections").detach().to(ScalarType.Float),
                 p.get("dt_projs_weight").detach(), p.get("dt_projs_bias").detach(), p.get("A_logs").detach(),
                 p.get("Ds").detach());
         TorchScan.Sequences sequences = TorchScan.Sequences.of(inputs);
-        golden.compare("xs", sequences.u().transpose(2, 3), OUTPUT);
-        golden.compare("dts", sequences.stepSize().transpose(2, 3), OUTPUT);
-        golden.compare("Bs", sequences.b().transpose(2, 3), OUTPUT);
-        golden.compare("Cs", sequences.c().transpose(2, 3), OUTPUT);
-        golden.compare("A", inputs.aLogs().exp().neg(), OUTPUT);
+        golden.compare("xs", sequences.u().transpose(2, 3), Tolerance.MIXER);
+        golden.compare("dts", sequences.stepSize().transpose(2, 3), Tolerance.MIXER);
+        golden.compare("Bs", sequences.b().transpose(2, 3), Tolerance.MIXER);
+        golden.compare("Cs", sequences.c().transpose(2, 3), Tolerance.MIXER);
+        golden.compare("A", inputs.aLogs().exp().neg(), Tolerance.MIXER);
         golden.compare("delta_bias", inputs.dtBias(), 0);
-        golden.compare("ys", TorchScan.directions(inputs).transpose(2, 3), OUTPUT);
+        golden.compare("ys", TorchScan.directions(inputs).transpose(2, 3), Tolerance.MIXER);
     }
 
     /** A whole VMamba: logits, features, gradients. */
@@ -88,26 +86,27 @@ final class ModelCases {
                 parameters.tensors().values().forEach(p -> p.requires_grad_(true));
                 input.requires_grad_(true);
             }
-            Head.Output output = model.forward(input,
+            Head.Output output = golden.run(() -> model.forward(input,
                     new Pass(golden.kernel(), false)
-                            .withTap((name, t) -> compareFeature(golden, name, t, channelFirst)));
+                            .withTap((name, t) -> compareFeature(golden, name, t, channelFirst))));
             requireAllFeatures(golden);
             compareLogits(golden, output.clip());
             if (gradients) {
-                backward(golden, output.clip(), parameters, input, MODEL_GRADIENT);
+                backward(golden, output.clip(), parameters, input, Tolerance.MODEL_GRADIENT);
             }
         }
     }
 
     private static void compareFeature(GoldenCase golden, String name, Tensor feature, boolean channelFirst) {
         if (golden.has("feat." + name)) {
-            golden.compare("feat." + name, feature.dim() == 4 ? layout(feature, channelFirst) : feature, OUTPUT);
+            golden.compare("feat." + name, feature.dim() == 4 ? layout(feature, channelFirst) : feature,
+                    Tolerance.MODEL);
         }
         if (golden.has("mean." + name)) {
-            golden.compare("mean." + name, feature.mean(1, 2), OUTPUT);
+            golden.compare("mean." + name, feature.mean(1, 2), Tolerance.MODEL);
         }
         if (name.equals("pooled") && golden.has(name)) {
-            golden.compare(name, feature, OUTPUT);
+            golden.compare(name, feature, Tolerance.MODEL);
         }
     }
 
@@ -127,7 +126,8 @@ final class ModelCases {
         try (Parameters parameters = GoldenCase.generated(golden.text("weights_salt"))) {
             AudioMamba model = new AudioMamba(onFilterBank(golden.variant(golden.text("variant"))), parameters);
             parameters.to(golden.device());
-            compareLogits(golden, model.forward(batched(input), new Pass(golden.kernel(), false)).clip());
+            Head.Output output = golden.run(() -> model.forward(batched(input), new Pass(golden.kernel(), false)));
+            compareLogits(golden, output.clip());
         }
     }
 
@@ -143,7 +143,7 @@ final class ModelCases {
 
     static void compareLogits(GoldenCase golden, Tensor logits) {
         String reference = golden.has("logits_f64") ? "logits_f64" : "logits";
-        golden.compare(reference, logits, OUTPUT);
+        golden.compare(reference, logits, Tolerance.MODEL);
     }
 
     /** HTS-AT's head on given tokens. */
@@ -158,19 +158,19 @@ final class ModelCases {
         try (Parameters parameters = GoldenCase.generated(golden.text("weights_salt"))) {
             Head head = new Head.TokenSemantic(parameters.root(), config);
             parameters.to(golden.device());
-            Head.Output output = head.forward(features.permute(0, 2, 3, 1),
-                    new Pass(golden.kernel(), false).withTap((name, t) -> golden.compare(name, t, OUTPUT)));
-            golden.compare("framewise_every32", output.frames().sigmoid(), OUTPUT);
+            Head.Output output = golden.run(() -> head.forward(features.permute(0, 2, 3, 1),
+                    new Pass(golden.kernel(), false).withTap((name, t) -> golden.compare(name, t, Tolerance.MODEL))));
+            golden.compare("framewise_every32", output.frames().sigmoid(), Tolerance.MODEL);
             boolean multiLabel = golden.text("loss").equals("clip_bce");
             Tensor clip = multiLabel ? output.clip().sigmoid() : output.clip();
-            golden.compare(golden.has("clipwise_f64") ? "clipwise_f64" : "clipwise", clip, OUTPUT);
-            golden.compare("latent", output.latent(), OUTPUT);
+            golden.compare(golden.has("clipwise_f64") ? "clipwise_f64" : "clipwise", clip, Tolerance.MODEL);
+            golden.compare("latent", output.latent(), Tolerance.MODEL);
         }
     }
 
     private static void backward(GoldenCase golden, Tensor out, Parameters parameters, Tensor input,
-            double tolerance) {
-        out.backward(golden.tensor("grad_out"), null, false, null);
+            Tolerance tolerance) {
+        out.backward(golden.tensor("grad_out").to(out.scalar_type()), null, false, null);
         Map<String, Tensor> leaves = new HashMap<>(parameters.tensors());
         leaves.put("input", input);
         for (String name : golden.names()) {

@@ -16,9 +16,6 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /** The scan by itself. */
 final class ScanCases {
 
-    private static final double OUTPUT = 5e-6;
-    private static final double GRADIENT = 1.5e-5;
-
     private ScanCases() {}
 
     /** CrossScan and CrossMerge copy and add: exact. */
@@ -61,9 +58,9 @@ final class ScanCases {
                     (bias == null ? none : bias.tensor).narrow(0, from, channels)));
         }
         Tensor out = torch.cat(outputs, 1);
-        golden.compare(golden.has("out_f64") ? "out_f64" : "out", out, OUTPUT);
+        golden.compare(golden.has("out_f64") ? "out_f64" : "out", out, Tolerance.SCAN);
         if (golden.has("grad_out")) {
-            out.backward(golden.tensor("grad_out"), null, false, null);
+            out.backward(golden.tensor("grad_out").to(out.scalar_type()), null, false, null);
             for (Leaf leaf : new Leaf[] {u, delta, a, b, c, skip, bias}) {
                 if (leaf != null) {
                     leaf.compareGradient();
@@ -84,8 +81,9 @@ final class ScanCases {
         long width = length / height;
         Tensor projections = torch.cat(new TensorVector(stepSize, b, c), 2);
         Tensor identity = torch.eye(d).to(golden.device(), ScalarType.Float);
-        ScanInputs inputs = new ScanInputs(CrossScan.CROSS.grid(u, k, height, width).contiguous(),
-                atDirection(CrossScan.CROSS.grid(projections, k, height, width), k, 3), atDirection(identity, k, 0),
+        ScanInputs inputs = new ScanInputs(golden.scanned(CrossScan.CROSS.grid(u, k, height, width)).contiguous(),
+                golden.scanned(atDirection(CrossScan.CROSS.grid(projections, k, height, width), k, 3)),
+                atDirection(identity, k, 0),
                 atDirection(bias, k, 0), atDirection(a.neg().log(), k, 0).flatten(0, 1),
                 atDirection(skip, k, 0).flatten(0, 1));
         Tensor merged = SelectiveScan2d.apply(golden.kernel(), inputs);
@@ -121,7 +119,7 @@ final class ScanCases {
 
         void compareGradient() {
             String reference = golden.has("grad_f64." + name) ? "grad_f64." + name : "grad." + name;
-            golden.compare(reference, tensor.grad(), GRADIENT);
+            golden.compare(reference, tensor.grad(), Tolerance.SCAN_GRADIENT);
         }
     }
 }

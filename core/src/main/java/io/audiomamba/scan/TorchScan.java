@@ -9,6 +9,7 @@ import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * The scan as the formulas read, in LibTorch's own operations, with LibTorch's own gradients, in any floating type and
@@ -32,7 +33,13 @@ public final class TorchScan implements ScanKernel {
     }
 
     private static Tensor merged(ScanInputs in) {
-        return CrossScan.CROSS.merge(directions(in), in.height(), in.width()).contiguous();
+        Tensor sum = CrossScan.CROSS.merge(directions(in.map(TorchScan::widened)), in.height(), in.width());
+        return sum.to(in.tokens().scalar_type()).contiguous();
+    }
+
+    /** States and sums have at least the precision of float32. */
+    private static Tensor widened(Tensor operand) {
+        return operand.element_size() < Float.BYTES ? operand.to(ScalarType.Float) : operand;
     }
 
     /**

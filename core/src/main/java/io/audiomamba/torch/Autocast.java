@@ -7,8 +7,8 @@ import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * Automatic mixed precision on a GPU: weights stay float32, matrix products and what lies between them are computed in
- * bfloat16.
+ * Automatic mixed precision: weights stay float32, matrix products and what lies between them are computed in a 16-bit
+ * type.
  */
 public final class Autocast {
 
@@ -18,16 +18,26 @@ public final class Autocast {
 
     private Autocast() {}
 
-    /** Runs {@code body} in mixed precision, on this thread. */
+    /** Runs {@code body} on a GPU in mixed precision with bfloat16, on this thread. */
     public static Tensor bfloat16(Supplier<Tensor> body) {
+        return run(DeviceType.CUDA, ScalarType.BFloat16, body);
+    }
+
+    /**
+     * Runs {@code body} in mixed precision, on this thread.
+     *
+     * @param device of the tensors; a CPU can do it too, to check what a GPU would do, but not faster
+     * @param type   bfloat16 or float16
+     */
+    public static <T> T run(DeviceType device, ScalarType type, Supplier<T> body) {
         // The cache of converted weights would outlive the step that changes them.
         torch.set_autocast_cache_enabled(false);
-        torch.set_autocast_dtype(DeviceType.CUDA, ScalarType.BFloat16);
-        torch.set_autocast_enabled(DeviceType.CUDA, true);
+        torch.set_autocast_dtype(device, type);
+        torch.set_autocast_enabled(device, true);
         try {
             return body.get();
         } finally {
-            torch.set_autocast_enabled(DeviceType.CUDA, false);
+            torch.set_autocast_enabled(device, false);
         }
     }
 

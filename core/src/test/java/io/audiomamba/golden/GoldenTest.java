@@ -10,6 +10,7 @@ import io.audiomamba.torch.Devices;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.function.Supplier;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -20,7 +21,8 @@ import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Every case of a folder of reference outputs of the official PyTorch code, with every kernel: of the excerpt among the
+ * Every case of a folder of reference outputs of the official PyTorch code, with every kernel, and in
+ * mixed precision with the fastest ones: of the excerpt among the
  * test resources, or of the folder that {@code -Dgolden.dir=DIR} names.
  */
 class GoldenTest {
@@ -34,17 +36,26 @@ class GoldenTest {
     Stream<DynamicTest> cases() throws URISyntaxException {
         GoldenSuite suite = new GoldenSuite(folder());
         assertThat(suite.cases()).isNotEmpty();
-        Stream<DynamicTest> onCpu = ScanKernels.names(Devices.cpu()).stream()
-                .flatMap(kernel -> cases(suite, kernel, Devices::cpu));
-        return Stream.concat(onCpu, cases(suite, "cuda", Gpu::orSkip));
+        return Arrays.stream(Precision.values()).flatMap(precision -> {
+            Stream<DynamicTest> onCpu = ScanKernels.names(Devices.cpu()).stream()
+                    .limit(precision == Precision.FP32 ? Long.MAX_VALUE : 1) // the oracle is slow
+                    .flatMap(kernel -> cases(suite, kernel, Devices::cpu, precision));
+            return Stream.concat(onCpu, cases(suite, "cuda", Gpu::orSkip, precision));
+        });
     }
 
-    private static Stream<DynamicTest> cases(GoldenSuite suite, String kernel, Supplier<Device> device) {
-        return suite.cases().stream().map(file -> DynamicTest.dynamicTest(file + ", " + kernel, () -> {
-            GoldenSuite.Outcome outcome = suite.run(file, ScanKernels.named(kernel, device.get()), device.get());
-            assertThat(outcome.failure()).isNull();
-            assertThat(outcome.comparisons()).isNotEmpty().allMatch(Comparison::passes);
-        }));
+    private static Stream<DynamicTest> cases(GoldenSuite suite, String kernel, Supplier<Device> device,
+            Precision precision) {
+        return suite.cases().stream()
+                .map(file -> DynamicTest.dynamicTest(file + ", " + kernel + ", " + precision, () -> {
+                    GoldenSuite.Outcome outcome = suite.run(file, ScanKernels.named(kernel, device.get()), device.get(),
+                            precision);
+                    outcome.comparisons().forEach(c -> System.err.printf("CMP %s %s %s %s %.3e %.3e%n", file, kernel,
+                            precision, c.quantity(), c.error(), c.tolerance()));
+                    System.err.println("FAIL " + file + kernel + precision + outcome.failure());
+                    assertThat(outcome.failure()).isNull();
+                    assertThat(outcome.comparisons()).isNotEmpty().allMatch(Comparison::passes);
+                }));
     }
 
     /** The tests above demand the fast kernel: without it they would pass by testing less. */
@@ -85,6 +96,6 @@ class GoldenTest {
         Files.writeString(folder.resolve("index.json"),
                 "[{\"file\": \"x.safetensors\", \"run\": " + description + "}]");
         Device device = Devices.cpu();
-        return new GoldenSuite(folder).run("x.safetensors", ScanKernels.best(device), device);
+        return new GoldenSuite(folder).run("x.safetensors", ScanKernels.best(device), device, Precision.FP32);
     }
 }

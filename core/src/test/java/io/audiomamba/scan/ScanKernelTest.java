@@ -123,12 +123,14 @@ class ScanKernelTest {
     void bfloat16InBfloat16Out() {
         ScanInputs inputs = ScanInputs.random(1, 6, 5, 32, 2, 1);
         ScanInputs half = inputs.map(tensor -> tensor.to(ScalarType.BFloat16));
-        ScanKernel.Result result = vector.forward(half, true);
-        assertThat(result.merged().scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
         Tensor exact = oracle.forward(inDouble(half), false).merged();
-        assertThat(Errors.relative(result.merged(), exact)).isLessThan(0x1p-8);
-        for (Tensor gradient : vector.backward(half, result.kept(), half.tokens()).tensors()) {
-            assertThat(gradient.scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
+        for (ScanKernel kernel : new ScanKernel[] {vector, oracle}) {
+            ScanKernel.Result result = kernel.forward(half, true);
+            assertThat(result.merged().scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
+            assertThat(Errors.relative(result.merged(), exact)).as(kernel.name()).isLessThan(0x1p-8);
+            for (Tensor gradient : kernel.backward(half, result.kept(), half.tokens()).tensors()) {
+                assertThat(gradient.scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
+            }
         }
     }
 
