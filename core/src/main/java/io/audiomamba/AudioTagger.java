@@ -10,12 +10,14 @@ import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.error.AudioException;
 import io.audiomamba.error.AudioMambaException;
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Pass;
 import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Devices;
+import io.audiomamba.torch.MemoryShortage;
 import io.audiomamba.torch.Natives;
 import io.audiomamba.torch.Tensors;
 import java.lang.ref.Cleaner;
@@ -87,7 +89,7 @@ public final class AudioTagger implements AutoCloseable {
      */
     public static AudioTagger load(Path file, TaggerOptions options) {
         try (Checkpoint checkpoint = Checkpoint.open(file)) {
-            return new AudioTagger(checkpoint, options);
+            return load(checkpoint, options);
         }
     }
 
@@ -104,7 +106,15 @@ public final class AudioTagger implements AutoCloseable {
      */
     public static AudioTagger load(String name, TaggerOptions options) {
         try (Checkpoint checkpoint = Models.open(name)) {
+            return load(checkpoint, options);
+        }
+    }
+
+    private static AudioTagger load(Checkpoint checkpoint, TaggerOptions options) {
+        try {
             return new AudioTagger(checkpoint, options);
+        } catch (RuntimeException e) {
+            throw MemoryShortage.translated(e);
         }
     }
 
@@ -122,6 +132,7 @@ public final class AudioTagger implements AutoCloseable {
      * Tags the sound of a file of any supported format, channels, sample rate and length.
      *
      * @throws AudioException        with one sentence if there is no sound that can be decoded
+     * @throws EnvironmentException  if the device has no memory left
      * @throws IllegalStateException if this tagger is closed
      */
     public Tagging tag(Path file) {
@@ -139,6 +150,7 @@ public final class AudioTagger implements AutoCloseable {
      * Tags a sound of any sample rate and length.
      *
      * @throws AudioException        if it has no samples, or one of them is not a finite number
+     * @throws EnvironmentException  if the device has no memory left
      * @throws IllegalStateException if this tagger is closed
      */
     public Tagging tag(Waveform sound) {
@@ -171,6 +183,8 @@ public final class AudioTagger implements AutoCloseable {
             Tensor waveform = Tensors.of(window, 1, window.length).to(device, ScalarType.Float);
             Tensor features = frontEnd.apply(waveform);
             return probabilities(Tensors.toDoubles(model.forward(features, pass).clip()));
+        } catch (RuntimeException e) {
+            throw MemoryShortage.translated(e);
         } finally {
             lock.readLock().unlock();
         }

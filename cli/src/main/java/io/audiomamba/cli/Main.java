@@ -4,6 +4,7 @@ import io.audiomamba.error.AudioException;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.EnvironmentException;
+import io.audiomamba.torch.MemoryShortage;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import picocli.CommandLine;
@@ -68,7 +69,8 @@ public final class Main {
             command.getErr().println("Try '" + command.getCommandSpec().qualifiedName() + " --help'.");
             return USAGE;
         });
-        line.setExecutionExceptionHandler((e, command, _) -> {
+        line.setExecutionExceptionHandler((thrown, command, _) -> {
+            Exception e = thrown instanceof RuntimeException raw ? MemoryShortage.translated(raw) : thrown;
             command.getErr().println("audiomamba: " + messageOf(e));
             return exitCode(e);
         });

@@ -15,6 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
@@ -171,6 +172,21 @@ class MainTest {
             }
         })).isEqualTo("audiomamba: No room.");
         assertThat(failing(new OutOfMemoryError("Java heap space"))).contains("memory does not suffice", "-Xmx");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"tag", "train", "evaluate", "crossval"})
+    void aGpuWithoutMemoryIsOneSentence(String command) throws Exception {
+        CommandLine line = Main.commandLine().getSubcommands().get(command);
+        StringWriter err = new StringWriter();
+        line.setErr(new PrintWriter(err, true));
+        int code = line.getExecutionExceptionHandler().handleExecutionException(new RuntimeException(
+                "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB of which"
+                        + " 1.50 GiB is free.\nException raised from malloc"),
+                line, null);
+        assertThat(err.toString().lines()).singleElement().asString()
+                .startsWith("audiomamba: The memory of the device cuda:0 does not suffice (2.00 GiB more were needed)");
+        assertThat(code).isEqualTo(Main.ENVIRONMENT);
     }
 
     private static String failing(Error error) {
