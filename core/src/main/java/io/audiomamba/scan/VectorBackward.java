@@ -3,8 +3,14 @@ package io.audiomamba.scan;
 import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 import static io.audiomamba.scan.VectorMath.LANES;
 import static io.audiomamba.scan.VectorMath.SPECIES;
+import static io.audiomamba.scan.VectorTile.STRIP;
+import static io.audiomamba.scan.VectorTile.TOKENS;
+import static io.audiomamba.scan.VectorTile.UNROLLED;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -26,139 +32,161 @@ import jdk.incubator.vector.FloatVector;
  */
 final class VectorBackward {
 
-    private static final int ROOM = VectorTile.TOKENS;
-
     private final VectorOperands in;
     private final VectorTile tile;
     private final MemorySegment kept;
-    private final MemorySegment gradMerged;
     private final VectorGradients out;
-    private final int width;
     private final int block;
 
-    /** h before the first and after each token of the tile for one state, (token + 1, channel). */
-    private final float[] states;
+    /** Of a strip and one state: h before the first and after each token of the tile. */
+    private final float[] states = new float[(TOKENS + 1) * STRIP];
+    /** Of a strip: dL/dy, the sum over n of l_t B_t, that of l_t e_t h_(t-1) A, softplus', and du. */
+    private final float[] grad = new float[TOKENS * STRIP];
+    private final float[] lB = new float[TOKENS * STRIP];
+    private final float[] lehA = new float[TOKENS * STRIP];
+    private final float[] slope = new float[TOKENS * STRIP];
+    private final float[] gradU = new float[TOKENS * STRIP];
+    /** ds of the whole block, strip after strip. */
+    private final float[] gradS;
+    /** dB and dC for each state, one vector a token, not yet summed over its lanes. */
+    private final float[] gradB;
+    private final float[] gradC;
+    /** W_dt of the current direction, (channel, R), R padded to whole vectors. */
+    private final float[] weightRows;
+    private final int paddedRank;
+    /** Of each token dx, padded like R, then dB and dC. */
+    private final float[] gradRows;
+    private final int gradRow;
+
     /** e_(t+1) l_(t+1) at the end of the tile, (N, channel). */
     private final float[] carry;
-    private final float[] grad;
-    /** Sum over n of l_t B_t, and of l_t e_t h_(t-1) A. */
-    private final float[] lB;
-    private final float[] lehA;
-    private final float[] gradU;
-    private final float[] gradS;
-    /** dB and dC for one state, one vector a token, not yet summed over its lanes. */
-    private final float[] gradB = new float[ROOM * LANES];
-    private final float[] gradC = new float[ROOM * LANES];
-    private final float[] gradRows;
-
     private final float[] gradWeight;
     private final float[] gradBias;
     private final float[] gradA;
     private final float[] gradSkip;
+    private final VectorTile.Step[] steps;
 
     VectorBackward(VectorOperands in, int task, MemorySegment kept, MemorySegment gradMerged, VectorGradients out) {
         this.in = in;
         this.kept = kept;
-        this.gradMerged = gradMerged;
         this.out = out;
         tile = new VectorTile(in, task);
-        width = tile.width;
         block = task % VectorTile.blocks(in.channels);
-        states = new float[(ROOM + 1) * width];
+        int width = tile.width;
+        gradS = new float[TOKENS * width];
+        gradB = new float[in.state * TOKENS * LANES];
+        gradC = new float[in.state * TOKENS * LANES];
+        paddedRank = VectorMath.padded(in.rank, LANES);
+        weightRows = new float[width * paddedRank];
+        gradRow = paddedRank + 2 * in.state;
+        gradRows = new float[TOKENS * gradRow];
         carry = new float[in.state * width];
-        grad = new float[ROOM * width];
-        lB = new float[ROOM * width];
-        lehA = new float[ROOM * width];
-        gradU = new float[ROOM * width];
-        gradS = new float[ROOM * width];
-        gradRows = new float[ROOM * in.row];
-        gradWeight = new float[in.rank * width];
+        gradWeight = new float[tile.weight.length];
         gradBias = new float[width];
         gradA = new float[in.state * width];
         gradSkip = new float[width];
+        List<VectorTile.Step> all = new ArrayList<>(tile.loading());
+        all.addAll(List.of(strip -> tile.read(gradMerged, strip, grad),
+                _ -> VectorMath.logistic(tile.dt, tile.z, slope, tile.tokens * STRIP), this::scan,
+                this::gradientsOfInput, this::gradientsOfParameters,
+                strip -> tile.write(gradU, strip, out.tokens)));
+        steps = all.toArray(VectorTile.Step[]::new);
     }
 
     void run() {
         for (int k = 0; k < DIRECTIONS; k++) {
-            tile.startDirection(k);
-            clearDirection();
-            for (int start = (in.length - 1) / ROOM * ROOM; start >= 0; start -= ROOM) {
-                tile.load(start);
-                System.arraycopy(tile.dt, 0, gradS, 0, tile.tokens * width);
-                tile.finishStepSizes();
-                VectorMath.logistic(gradS, tile.z, tile.tokens * width);
-                for (int t = 0; t < tile.tokens; t++) {
-                    tile.read(gradMerged, t, grad);
+            startDirection(k);
+            for (int start = (in.length - 1) / TOKENS * TOKENS; start >= 0; start -= TOKENS) {
+                tile.startTile(start);
+                Arrays.fill(gradB, 0);
+                Arrays.fill(gradC, 0);
+                for (int strip = 0; strip < tile.width; strip += STRIP) {
+                    for (VectorTile.Step step : steps) {
+                        step.run(strip);
+                    }
                 }
-                backwardTile(start);
-                writeTile(k);
+                gradientsOfRows();
+                writeRows(k);
             }
             writeParameters(k);
         }
     }
 
-    private void clearDirection() {
+    private void startDirection(int k) {
+        tile.startDirection(k);
         for (float[] sum : new float[][] {carry, gradWeight, gradBias, gradA, gradSkip}) {
-            VectorTile.clear(sum);
+            Arrays.fill(sum, 0);
+        }
+        for (int c = 0; c < tile.channels; c++) {
+            System.arraycopy(in.dtWeight, (k * in.channels + tile.firstChannel + c) * in.rank, weightRows,
+                    c * paddedRank, in.rank);
         }
     }
 
-    private void backwardTile(int start) {
-        VectorTile.clear(lB);
-        VectorTile.clear(lehA);
+    private void scan(int strip) {
+        Arrays.fill(lB, 0);
+        Arrays.fill(lehA, 0);
         for (int n = 0; n < in.state; n++) {
-            tile.computeDecay(n);
-            VectorOperands.read(kept, tile.stateIndex(start, n), states, 0, tile.channels);
-            VectorTile.clear(gradB);
-            VectorTile.clear(gradC);
+            tile.computeDecay(n, strip);
+            tile.readState(kept, n, strip, states);
             int b = in.rank + n;
-            for (int c = 0; c < width; c += LANES) {
-                recompute(tile.decay, tile.dtU, tile.rows, b, in.row, tile.tokens, width, states, grad, gradC, c);
+            int stateAt = n * tile.width + strip;
+            int lanesAt = n * TOKENS * LANES;
+            for (int c = 0; c < STRIP; c += LANES) {
+                recompute(tile.decay, tile.dtU, tile.rows, b, in.row, tile.tokens, grad, states, gradC, lanesAt, c);
                 recurBackwards(grad, tile.decay, tile.dt, tile.dtU, states, tile.rows, b, b + in.state, in.row,
-                        tile.tokens, width, carry, gradA, tile.a, n * width, lB, lehA, gradB, c);
-            }
-            sumLanes(gradB, gradRows, b, in.row, tile.tokens);
-            sumLanes(gradC, gradRows, b + in.state, in.row, tile.tokens);
-        }
-        for (int c = 0; c < width; c += LANES) {
-            gradientsOfInput(tile.dt, tile.u, tile.skip, grad, lB, lehA, gradU, gradS, tile.tokens, width, c);
-            sumOverTime(gradS, grad, tile.u, gradBias, gradSkip, tile.tokens, width, c);
-            for (int r = 0; r < in.rank; r++) {
-                gradientOfWeight(gradS, tile.rows, r, in.row, tile.tokens, width, gradWeight, r * width, c);
+                        tile.tokens, carry, gradA, tile.a, stateAt + c, lB, lehA, gradB, lanesAt, c);
             }
         }
-        for (int r = 0; r < in.rank; r++) {
-            gradientOfRank(gradS, tile.weight, r * width, tile.tokens, width, gradRows, r, in.row);
+    }
+
+    private void gradientsOfInput(int strip) {
+        for (int c = 0; c < STRIP; c += LANES) {
+            gradientsOfInput(tile.dt, tile.u, tile.skip, strip + c, grad, lB, lehA, slope, gradU, gradS,
+                    strip * TOKENS, tile.tokens, c);
+        }
+    }
+
+    private void gradientsOfParameters(int strip) {
+        int blockAt = strip * TOKENS;
+        for (int c = 0; c < STRIP; c += LANES) {
+            sumOverTime(gradS, blockAt, grad, tile.u, gradBias, gradSkip, strip + c, tile.tokens, c);
+            for (int r = 0; r < in.rank; r += UNROLLED) {
+                gradientOfWeight(gradS, blockAt + c, tile.rows, r, in.row, tile.tokens, gradWeight,
+                        r * tile.width + strip + c, tile.width);
+            }
         }
     }
 
     /** For one state, h of every token of the tile and what it contributes to the gradient of C. */
-    private static void recompute(float[] decay, float[] dtU, float[] rows, int b, int row, int tokens, int width,
-            float[] states, float[] grad, float[] gradC, int channel) {
-        FloatVector h = FloatVector.fromArray(SPECIES, states, channel);
+    private static void recompute(float[] decay, float[] dtU, float[] rows, int b, int row, int tokens, float[] grad,
+            float[] states, float[] gradC, int lanesAt, int at) {
+        FloatVector h = FloatVector.fromArray(SPECIES, states, at);
         for (int t = 0; t < tokens; t++) {
-            int i = t * width + channel;
+            int i = t * STRIP + at;
+            int lanes = lanesAt + t * LANES;
             h = h.fma(FloatVector.fromArray(SPECIES, decay, i),
                     FloatVector.fromArray(SPECIES, dtU, i).mul(rows[t * row + b]));
-            h.intoArray(states, i + width);
-            h.fma(FloatVector.fromArray(SPECIES, grad, i), FloatVector.fromArray(SPECIES, gradC, t * LANES))
-                    .intoArray(gradC, t * LANES);
+            h.intoArray(states, i + STRIP);
+            h.fma(FloatVector.fromArray(SPECIES, grad, i), FloatVector.fromArray(SPECIES, gradC, lanes))
+                    .intoArray(gradC, lanes);
         }
     }
 
     /** For one state, what l_t of each token contributes to the gradients of u, dt, aLogs and B. */
     private static void recurBackwards(float[] grad, float[] decay, float[] dt, float[] dtU, float[] states,
-            float[] rows, int b, int c, int row, int tokens, int width, float[] carry, float[] gradA, float[] a,
-            int stateAt, float[] lB, float[] lehA, float[] gradB, int channel) {
-        FloatVector next = FloatVector.fromArray(SPECIES, carry, stateAt + channel);
-        FloatVector sumA = FloatVector.fromArray(SPECIES, gradA, stateAt + channel);
-        FloatVector decayRate = FloatVector.fromArray(SPECIES, a, stateAt + channel);
+            float[] rows, int b, int c, int row, int tokens, float[] carry, float[] gradA, float[] a, int stateAt,
+            float[] lB, float[] lehA, float[] gradB, int lanesAt, int at) {
+        FloatVector next = FloatVector.fromArray(SPECIES, carry, stateAt);
+        FloatVector sumA = FloatVector.fromArray(SPECIES, gradA, stateAt);
+        FloatVector decayRate = FloatVector.fromArray(SPECIES, a, stateAt);
         for (int t = tokens - 1; t >= 0; t--) {
-            int i = t * width + channel;
+            int i = t * STRIP + at;
+            int lanes = lanesAt + t * LANES;
             FloatVector now = FloatVector.fromArray(SPECIES, grad, i)
                     .fma(FloatVector.broadcast(SPECIES, rows[t * row + c]), next);
-            now.fma(FloatVector.fromArray(SPECIES, dtU, i), FloatVector.fromArray(SPECIES, gradB, t * LANES))
-                    .intoArray(gradB, t * LANES);
+            now.fma(FloatVector.fromArray(SPECIES, dtU, i), FloatVector.fromArray(SPECIES, gradB, lanes))
+                    .intoArray(gradB, lanes);
             now.fma(FloatVector.broadcast(SPECIES, rows[t * row + b]), FloatVector.fromArray(SPECIES, lB, i))
                     .intoArray(lB, i);
             next = now.mul(FloatVector.fromArray(SPECIES, decay, i));
@@ -166,76 +194,107 @@ final class VectorBackward {
             leh.fma(decayRate, FloatVector.fromArray(SPECIES, lehA, i)).intoArray(lehA, i);
             sumA = leh.fma(FloatVector.fromArray(SPECIES, dt, i), sumA);
         }
-        next.intoArray(carry, stateAt + channel);
-        sumA.intoArray(gradA, stateAt + channel);
+        next.intoArray(carry, stateAt);
+        sumA.intoArray(gradA, stateAt);
     }
 
-    private static void sumLanes(float[] vectors, float[] rows, int at, int row, int tokens) {
-        for (int t = 0; t < tokens; t++) {
-            rows[t * row + at] = VectorMath.sum(FloatVector.fromArray(SPECIES, vectors, t * LANES));
-        }
-    }
-
-    /** du, and ds: gradS holds softplus'(s) before. */
-    private static void gradientsOfInput(float[] dt, float[] u, float[] skip, float[] grad, float[] lB, float[] lehA,
-            float[] gradU, float[] gradS, int tokens, int width, int channel) {
+    /** du and ds. */
+    private static void gradientsOfInput(float[] dt, float[] u, float[] skip, int channel, float[] grad, float[] lB,
+            float[] lehA, float[] slope, float[] gradU, float[] gradS, int blockAt, int tokens, int at) {
         FloatVector d = FloatVector.fromArray(SPECIES, skip, channel);
         for (int t = 0; t < tokens; t++) {
-            int i = t * width + channel;
+            int i = t * STRIP + at;
             FloatVector b = FloatVector.fromArray(SPECIES, lB, i);
             b.fma(FloatVector.fromArray(SPECIES, dt, i), FloatVector.fromArray(SPECIES, grad, i).mul(d))
                     .intoArray(gradU, i);
             b.fma(FloatVector.fromArray(SPECIES, u, i), FloatVector.fromArray(SPECIES, lehA, i))
-                    .mul(FloatVector.fromArray(SPECIES, gradS, i)).intoArray(gradS, i);
+                    .mul(FloatVector.fromArray(SPECIES, slope, i)).intoArray(gradS, blockAt + i);
         }
     }
 
-    private static void sumOverTime(float[] gradS, float[] grad, float[] u, float[] gradBias, float[] gradSkip,
-            int tokens, int width, int channel) {
+    /** db and dD. */
+    private static void sumOverTime(float[] gradS, int blockAt, float[] grad, float[] u, float[] gradBias,
+            float[] gradSkip, int channel, int tokens, int at) {
         FloatVector sumBias = FloatVector.fromArray(SPECIES, gradBias, channel);
         FloatVector sumSkip = FloatVector.fromArray(SPECIES, gradSkip, channel);
         for (int t = 0; t < tokens; t++) {
-            int i = t * width + channel;
-            sumBias = sumBias.add(FloatVector.fromArray(SPECIES, gradS, i));
+            int i = t * STRIP + at;
+            sumBias = sumBias.add(FloatVector.fromArray(SPECIES, gradS, blockAt + i));
             sumSkip = FloatVector.fromArray(SPECIES, grad, i).fma(FloatVector.fromArray(SPECIES, u, i), sumSkip);
         }
         sumBias.intoArray(gradBias, channel);
         sumSkip.intoArray(gradSkip, channel);
     }
 
-    /** dW for one component of the low-rank step size and one vector of channels. */
-    private static void gradientOfWeight(float[] gradS, float[] rows, int r, int row, int tokens, int width,
-            float[] gradWeight, int at, int channel) {
-        FloatVector sum = FloatVector.fromArray(SPECIES, gradWeight, at + channel);
+    /**
+     * dW for {@link VectorTile#UNROLLED} components of the low-rank step size and one vector of channels. Behind the last
+     * component sums without a meaning fill the array up.
+     */
+    private static void gradientOfWeight(float[] gradS, int from, float[] rows, int r, int row, int tokens,
+            float[] gradWeight, int at, int width) {
+        FloatVector sum0 = FloatVector.fromArray(SPECIES, gradWeight, at);
+        FloatVector sum1 = FloatVector.fromArray(SPECIES, gradWeight, at + width);
+        FloatVector sum2 = FloatVector.fromArray(SPECIES, gradWeight, at + 2 * width);
         for (int t = 0; t < tokens; t++) {
-            sum = FloatVector.fromArray(SPECIES, gradS, t * width + channel)
-                    .fma(FloatVector.broadcast(SPECIES, rows[t * row + r]), sum);
+            FloatVector s = FloatVector.fromArray(SPECIES, gradS, from + t * STRIP);
+            int x = t * row + r;
+            sum0 = s.fma(FloatVector.broadcast(SPECIES, rows[x]), sum0);
+            sum1 = s.fma(FloatVector.broadcast(SPECIES, rows[x + 1]), sum1);
+            sum2 = s.fma(FloatVector.broadcast(SPECIES, rows[x + 2]), sum2);
         }
-        sum.intoArray(gradWeight, at + channel);
+        sum0.intoArray(gradWeight, at);
+        sum1.intoArray(gradWeight, at + width);
+        sum2.intoArray(gradWeight, at + 2 * width);
     }
 
-    /** dx for one component of the low-rank step size. */
-    private static void gradientOfRank(float[] gradS, float[] weight, int at, int tokens, int width, float[] gradRows,
-            int r, int row) {
-        for (int t = 0; t < tokens; t++) {
-            FloatVector sum = FloatVector.zero(SPECIES);
-            for (int c = 0; c < width; c += LANES) {
-                sum = FloatVector.fromArray(SPECIES, gradS, t * width + c)
-                        .fma(FloatVector.fromArray(SPECIES, weight, at + c), sum);
+    /** What the block's channels contribute to the gradients of the projections: dx, dB, dC. */
+    private void gradientsOfRows() {
+        for (int t = 0; t < tile.tokens; t += 4) {
+            for (int r = 0; r < paddedRank; r += LANES) {
+                gradientOfRank(gradS, t * STRIP, tile.width, weightRows, r, paddedRank, gradRows, t * gradRow + r,
+                        gradRow);
             }
-            gradRows[t * row + r] = VectorMath.sum(sum);
+        }
+        for (int n = 0; n < in.state; n++) {
+            int lanesAt = n * TOKENS * LANES;
+            sumLanes(gradB, lanesAt, gradRows, paddedRank + n, gradRow, tile.tokens);
+            sumLanes(gradC, lanesAt, gradRows, paddedRank + in.state + n, gradRow, tile.tokens);
         }
     }
 
-    private void writeTile(int k) {
+    /** dx for one vector of components of the low-rank step size, a few tokens at a time to have independent sums. */
+    private static void gradientOfRank(float[] gradS, int from, int width, float[] weight, int r, int paddedRank,
+            float[] gradRows, int at, int row) {
+        FloatVector sum0 = FloatVector.zero(SPECIES);
+        FloatVector sum1 = FloatVector.zero(SPECIES);
+        FloatVector sum2 = FloatVector.zero(SPECIES);
+        FloatVector sum3 = FloatVector.zero(SPECIES);
+        for (int c = 0; c < width; c++) {
+            FloatVector w = FloatVector.fromArray(SPECIES, weight, c * paddedRank + r);
+            int i = from + c / STRIP * (TOKENS * STRIP) + c % STRIP;
+            sum0 = w.fma(FloatVector.broadcast(SPECIES, gradS[i]), sum0);
+            sum1 = w.fma(FloatVector.broadcast(SPECIES, gradS[i + STRIP]), sum1);
+            sum2 = w.fma(FloatVector.broadcast(SPECIES, gradS[i + 2 * STRIP]), sum2);
+            sum3 = w.fma(FloatVector.broadcast(SPECIES, gradS[i + 3 * STRIP]), sum3);
+        }
+        sum0.intoArray(gradRows, at);
+        sum1.intoArray(gradRows, at + row);
+        sum2.intoArray(gradRows, at + 2 * row);
+        sum3.intoArray(gradRows, at + 3 * row);
+    }
+
+    private static void sumLanes(float[] vectors, int from, float[] rows, int at, int row, int tokens) {
+        for (int t = 0; t < tokens; t++) {
+            rows[t * row + at] = VectorMath.sumOfLanes(vectors, from + t * LANES);
+        }
+    }
+
+    private void writeRows(int k) {
+        float[] to = out.projections[block];
         for (int t = 0; t < tile.tokens; t++) {
-            if (k == 0) {
-                tile.write(gradU, t, out.tokens);
-            } else {
-                tile.add(gradU, t, out.tokens);
-            }
-            System.arraycopy(gradRows, t * in.row, out.projections[block],
-                    Math.toIntExact(in.projectionIndex(tile.image, tile.positions[t], k)), in.row);
+            int at = Math.toIntExact(in.projectionIndex(tile.image, tile.positions[t], k));
+            System.arraycopy(gradRows, t * gradRow, to, at, in.rank);
+            System.arraycopy(gradRows, t * gradRow + paddedRank, to, at + in.rank, 2 * in.state);
         }
     }
 
@@ -245,10 +304,11 @@ final class VectorBackward {
         System.arraycopy(gradSkip, 0, out.skip[tile.image], first, tile.channels);
         for (int c = 0; c < tile.channels; c++) {
             for (int r = 0; r < in.rank; r++) {
-                out.dtWeight[tile.image][(first + c) * in.rank + r] = gradWeight[r * width + c];
+                out.dtWeight[tile.image][(first + c) * in.rank + r] = gradWeight[r * tile.width + c];
             }
             for (int n = 0; n < in.state; n++) {
-                out.aLogs[tile.image][(first + c) * in.state + n] = gradA[n * width + c] * tile.a[n * width + c];
+                out.aLogs[tile.image][(first + c) * in.state + n] = gradA[n * tile.width + c]
+                        * tile.a[n * tile.width + c];
             }
         }
     }

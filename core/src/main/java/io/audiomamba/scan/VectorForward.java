@@ -3,8 +3,13 @@ package io.audiomamba.scan;
 import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 import static io.audiomamba.scan.VectorMath.LANES;
 import static io.audiomamba.scan.VectorMath.SPECIES;
+import static io.audiomamba.scan.VectorTile.STRIP;
+import static io.audiomamba.scan.VectorTile.TOKENS;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import jdk.incubator.vector.FloatVector;
 
 /** The forward pass of one task: y for a block of channels of one image. */
@@ -12,82 +17,102 @@ final class VectorForward {
 
     private final VectorOperands in;
     private final VectorTile tile;
-    private final MemorySegment merged;
     private final MemorySegment kept;
-    /** h, (N, channel). */
+    /** h, (N, channel of the block). */
     private final float[] state;
-    private final float[] y;
+    private final float[] y = new float[TOKENS * STRIP];
+    private final VectorTile.Step[] steps;
 
     /** @param kept where the states at the beginning of each tile go, or null */
     VectorForward(VectorOperands in, int task, MemorySegment merged, MemorySegment kept) {
         this.in = in;
-        this.merged = merged;
         this.kept = kept;
         tile = new VectorTile(in, task);
         state = new float[in.state * tile.width];
-        y = new float[VectorTile.TOKENS * tile.width];
+        List<VectorTile.Step> all = new ArrayList<>(tile.loading());
+        all.addAll(List.of(this::skip, this::scan, strip -> tile.write(y, strip, merged)));
+        steps = all.toArray(VectorTile.Step[]::new);
     }
 
     void run() {
         for (int k = 0; k < DIRECTIONS; k++) {
             tile.startDirection(k);
-            VectorTile.clear(state);
-            for (int start = 0; start < in.length; start += VectorTile.TOKENS) {
+            Arrays.fill(state, 0);
+            for (int start = 0; start < in.length; start += TOKENS) {
+                tile.startTile(start);
                 if (kept != null) {
-                    keepStates(start);
+                    tile.keepStates(state, kept);
                 }
-                tile.load(start);
-                tile.finishStepSizes();
-                scanTile();
-                for (int t = 0; t < tile.tokens; t++) {
-                    if (k == 0) {
-                        tile.write(y, t, merged);
-                    } else {
-                        tile.add(y, t, merged);
+                for (int strip = 0; strip < tile.width; strip += STRIP) {
+                    for (VectorTile.Step step : steps) {
+                        step.run(strip);
                     }
                 }
             }
         }
     }
 
-    private void keepStates(int start) {
-        for (int n = 0; n < in.state; n++) {
-            VectorOperands.write(state, n * tile.width, kept, tile.stateIndex(start, n), tile.channels);
+    /** y = D u. */
+    private void skip(int strip) {
+        for (int c = 0; c < STRIP; c += LANES) {
+            skip(tile.u, tile.skip, strip + c, tile.tokens, y, c);
         }
     }
 
-    private void scanTile() {
-        for (int t = 0; t < tile.tokens; t++) {
-            multiplyRow(tile.u, t * tile.width, tile.skip, y, tile.width);
+    private static void skip(float[] u, float[] skip, int channel, int tokens, float[] y, int at) {
+        FloatVector d = FloatVector.fromArray(SPECIES, skip, channel);
+        for (int i = at; i < tokens * STRIP; i += STRIP) {
+            FloatVector.fromArray(SPECIES, u, i).mul(d).intoArray(y, i);
         }
+    }
+
+    /** y += C h, for all states. */
+    private void scan(int strip) {
         for (int n = 0; n < in.state; n++) {
-            tile.computeDecay(n);
+            tile.computeDecay(n, strip);
             int b = in.rank + n;
-            for (int c = 0; c < tile.width; c += LANES) {
-                recur(tile.decay, tile.dtU, tile.rows, b, b + in.state, in.row, tile.tokens, tile.width, state,
-                        n * tile.width, y, c);
+            int stateAt = n * tile.width + strip;
+            if (STRIP == LANES) {
+                recur(tile.decay, tile.dtU, tile.rows, b, b + in.state, in.row, tile.tokens, state, stateAt, y);
+            } else {
+                for (int c = 0; c < STRIP; c += 2 * LANES) {
+                    recurTwice(tile.decay, tile.dtU, tile.rows, b, b + in.state, in.row, tile.tokens, state,
+                            stateAt + c, y, c);
+                }
             }
         }
     }
 
-    private static void multiplyRow(float[] x, int at, float[] factor, float[] out, int width) {
-        for (int c = 0; c < width; c += LANES) {
-            FloatVector.fromArray(SPECIES, x, at + c).mul(FloatVector.fromArray(SPECIES, factor, c))
-                    .intoArray(out, at + c);
-        }
-    }
-
     /** h = decay h + B dt u and y += C h for one state and one vector of channels along a tile. */
-    private static void recur(float[] decay, float[] dtU, float[] rows, int b, int c, int row, int tokens, int width,
-            float[] state, int stateAt, float[] y, int channel) {
-        FloatVector h = FloatVector.fromArray(SPECIES, state, stateAt + channel);
+    private static void recur(float[] decay, float[] dtU, float[] rows, int b, int c, int row, int tokens,
+            float[] state, int stateAt, float[] y) {
+        FloatVector h = FloatVector.fromArray(SPECIES, state, stateAt);
         for (int t = 0; t < tokens; t++) {
-            int i = t * width + channel;
+            int i = t * STRIP;
             h = h.fma(FloatVector.fromArray(SPECIES, decay, i),
                     FloatVector.fromArray(SPECIES, dtU, i).mul(rows[t * row + b]));
             h.fma(FloatVector.broadcast(SPECIES, rows[t * row + c]), FloatVector.fromArray(SPECIES, y, i))
                     .intoArray(y, i);
         }
-        h.intoArray(state, stateAt + channel);
+        h.intoArray(state, stateAt);
+    }
+
+    /** The same for two vectors: one recurrence at a time would mostly wait for itself. */
+    private static void recurTwice(float[] decay, float[] dtU, float[] rows, int b, int c, int row, int tokens,
+            float[] state, int stateAt, float[] y, int at) {
+        FloatVector h0 = FloatVector.fromArray(SPECIES, state, stateAt);
+        FloatVector h1 = FloatVector.fromArray(SPECIES, state, stateAt + LANES);
+        for (int t = 0; t < tokens; t++) {
+            int i = t * STRIP + at;
+            FloatVector in = FloatVector.broadcast(SPECIES, rows[t * row + b]);
+            FloatVector out = FloatVector.broadcast(SPECIES, rows[t * row + c]);
+            h0 = h0.fma(FloatVector.fromArray(SPECIES, decay, i), FloatVector.fromArray(SPECIES, dtU, i).mul(in));
+            h1 = h1.fma(FloatVector.fromArray(SPECIES, decay, i + LANES),
+                    FloatVector.fromArray(SPECIES, dtU, i + LANES).mul(in));
+            h0.fma(out, FloatVector.fromArray(SPECIES, y, i)).intoArray(y, i);
+            h1.fma(out, FloatVector.fromArray(SPECIES, y, i + LANES)).intoArray(y, i + LANES);
+        }
+        h0.intoArray(state, stateAt);
+        h1.intoArray(state, stateAt + LANES);
     }
 }

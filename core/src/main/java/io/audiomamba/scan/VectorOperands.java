@@ -3,6 +3,7 @@ package io.audiomamba.scan;
 import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 import static io.audiomamba.scan.VectorMath.LANES;
 import static io.audiomamba.scan.VectorMath.SPECIES;
+import static io.audiomamba.scan.VectorTile.STRIP;
 
 import io.audiomamba.torch.Tensors;
 import java.lang.foreign.MemorySegment;
@@ -97,16 +98,43 @@ final class VectorOperands {
 
     /** Adds {@code count} values to memory. */
     static void add(float[] from, int at, MemorySegment memory, long index, int count) {
-        int i = 0;
-        for (; i <= count - LANES; i += LANES) {
-            long offset = (index + i) * Float.BYTES;
-            FloatVector.fromMemorySegment(SPECIES, memory, offset, ORDER)
-                    .add(FloatVector.fromArray(SPECIES, from, at + i))
-                    .intoMemorySegment(memory, offset, ORDER);
-        }
-        for (; i < count; i++) {
+        for (int i = 0; i < count; i++) {
             float sum = memory.getAtIndex(ValueLayout.JAVA_FLOAT, index + i) + from[at + i];
             memory.setAtIndex(ValueLayout.JAVA_FLOAT, index + i, sum);
         }
+    }
+
+    /** Reads {@link VectorTile#STRIP} values of each of the first {@code count} places. */
+    static void readStrip(MemorySegment memory, long[] places, int offset, float[] into, int count) {
+        for (int t = 0; t < count; t++) {
+            for (int c = 0; c < STRIP; c += LANES) {
+                at(memory, places[t] + offset + c).intoArray(into, t * STRIP + c);
+            }
+        }
+    }
+
+    /** Writes as many. */
+    static void writeStrip(float[] from, MemorySegment memory, long[] places, int offset, int count) {
+        for (int t = 0; t < count; t++) {
+            for (int c = 0; c < STRIP; c += LANES) {
+                FloatVector.fromArray(SPECIES, from, t * STRIP + c).intoMemorySegment(memory,
+                        (places[t] + offset + c) * Float.BYTES, ORDER);
+            }
+        }
+    }
+
+    /** Adds as many. */
+    static void addStrip(float[] from, MemorySegment memory, long[] places, int offset, int count) {
+        for (int t = 0; t < count; t++) {
+            for (int c = 0; c < STRIP; c += LANES) {
+                long index = places[t] + offset + c;
+                at(memory, index).add(FloatVector.fromArray(SPECIES, from, t * STRIP + c)).intoMemorySegment(memory,
+                        index * Float.BYTES, ORDER);
+            }
+        }
+    }
+
+    private static FloatVector at(MemorySegment memory, long index) {
+        return FloatVector.fromMemorySegment(SPECIES, memory, index * Float.BYTES, ORDER);
     }
 }
