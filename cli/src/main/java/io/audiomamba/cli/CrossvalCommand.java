@@ -4,6 +4,8 @@ import io.audiomamba.data.Dataset;
 import io.audiomamba.train.CrossValidation;
 import io.audiomamba.train.CrossValidation.Figure;
 import io.audiomamba.train.CrossValidationReport;
+import io.audiomamba.train.InitialWeights;
+import io.audiomamba.train.PretrainedWeights;
 import io.audiomamba.train.Recipe;
 import io.audiomamba.train.Trainer;
 import java.io.PrintWriter;
@@ -41,6 +43,9 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
     @Option(names = "--part", paramLabel = "I/N", defaultValue = "1/1", description = "Make only every N-th run, beginning with the I-th, and no summary unless N is 1.")
     private String part;
 
+    @Option(names = "--init", paramLabel = "CHECKPOINT|NAME", description = "Each run begins with the weights of a checkpoint, as far as they fit, and with its architecture unless --set model.preset names another.")
+    private String init;
+
     @Option(names = "--jobs", paramLabel = "N", defaultValue = "1", description = "Runs made at once in this process (${DEFAULT-VALUE}); several keep a GPU busy.")
     private int jobs;
 
@@ -59,10 +64,16 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
         int index = Integer.parseInt(part.substring(0, part.indexOf('/')));
         int parts = Integer.parseInt(part.substring(part.indexOf('/') + 1));
         threads.apply();
-        Recipe chosen = recipe.get();
         Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
         CrossValidation validation = new CrossValidation(dataset, output);
-        validation.run(chosen, seeds, index - 1, parts, jobs, device.get(), this);
+        if (init == null) {
+            validation.run(recipe.get(), InitialWeights.RANDOM, seeds, index - 1, parts, jobs, device.get(), this);
+        } else {
+            try (PretrainedWeights weights = PretrainedWeights.of(init, dataset.labels())) {
+                Recipe fitting = weights.variant().map(recipe::on).orElseGet(recipe::get);
+                validation.run(fitting, weights, seeds, index - 1, parts, jobs, device.get(), this);
+            }
+        }
         if (parts == 1) {
             CrossValidation.Summary summary = validation.summary();
             print(summary);

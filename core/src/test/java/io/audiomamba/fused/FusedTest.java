@@ -50,7 +50,7 @@ class FusedTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1,2", "3,7", "5,16", "1000,48", "4099,96", "777,192", "130,384", "33,768", "9,1000", "5,1024",
+    @CsvSource({"1,3", "3,7", "5,16", "1000,48", "4099,96", "777,192", "130,384", "33,768", "9,1000", "5,1024",
             "70001,96"})
     void layerNormEqualsLibTorchs(int rows, int channels) {
         for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {

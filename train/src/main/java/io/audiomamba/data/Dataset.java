@@ -79,11 +79,14 @@ public record Dataset(String title, List<String> labels, List<Clip> clips, List<
 
     /**
      * Reads a dataset in any layout that this project knows: packed, ESC-50's, AudioSet's, a folder per class, or a CSV
-     * manifest.
+     * manifest. The path {@code synthetic}, where there is no such file, is a dataset of sounds that are made up.
      *
      * @throws ConfigurationException with one sentence if it is none of these, or damaged
      */
     public static Dataset read(Path path) {
+        if (path.equals(SyntheticSounds.NAME) && !Files.exists(path)) {
+            return SyntheticSounds.dataset();
+        }
         if (!Files.exists(path)) {
             throw new ConfigurationException(path + ": there is no such file or folder.");
         }

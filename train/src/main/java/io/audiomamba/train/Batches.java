@@ -76,7 +76,7 @@ final class Batches implements AutoCloseable {
         this.sampleRate = frontEnd.sampleRate();
         this.window = frontEnd.windowSamples();
         this.pinned = device.is_cuda();
-        this.augmentation = new SoundAugmentation(recipe.augment(), window);
+        this.augmentation = new SoundAugmentation(recipe.augment());
         this.sampler = new Sampler(dataset, recipe.sampling());
         this.workers = Executors.newFixedThreadPool(recipe.train().workers(),
                 Thread.ofPlatform().daemon().name("batches-", 0).factory());
@@ -113,10 +113,11 @@ final class Batches implements AutoCloseable {
         int size = 0;
         Tensor waveforms = memory(chosen.size(), window);
         MemorySegment rows = Tensors.memory(waveforms);
+        float[] samples = new float[window];
         for (int i : chosen) {
             Clip clip = dataset.clips().get(i);
             try {
-                float[] samples = augmentation.apply(dataset.sounds().read(clip, sampleRate), random);
+                augmentation.apply(dataset.sounds().read(clip, sampleRate), random, samples);
                 MemorySegment.copy(samples, 0, rows, JAVA_FLOAT, (long) size * window * Float.BYTES, window);
             } catch (AudioException e) {
                 unreadable.put(clip.name(), e.getMessage());

@@ -114,19 +114,21 @@ public final class CrossValidation {
     /**
      * Makes the runs that are missing.
      *
+     * @param weights  that each run begins with
      * @param part     this call makes the runs whose number, counted from 0, leaves the rest {@code part} when divided by
      *                 {@code parts}
      * @param jobs     how many runs are made at once, each in a thread of its own
      * @param listener called by these threads
      */
-    public void run(Recipe recipe, int seeds, int part, int parts, int jobs, Device device, Listener listener) {
+    public void run(Recipe recipe, InitialWeights weights, int seeds, int part, int parts, int jobs, Device device,
+            Listener listener) {
         List<Integer> folds = dataset.folds();
         Queue<Runnable> missing = new ConcurrentLinkedQueue<>();
         for (int i = part; i < folds.size() * seeds; i += parts) {
             int fold = folds.get(i % folds.size());
             long seed = recipe.train().seed() + i / folds.size();
             if (!Files.exists(file(fold, seed))) {
-                missing.add(() -> write(run(recipe.withSeed(seed), fold, device, listener)));
+                missing.add(() -> write(run(recipe.withSeed(seed), weights, fold, device, listener)));
             }
         }
         try (ExecutorService threads = Executors.newFixedThreadPool(jobs)) {
@@ -166,7 +168,7 @@ public final class CrossValidation {
         }
     }
 
-    private Run run(Recipe recipe, int fold, Device device, Listener listener) {
+    private Run run(Recipe recipe, InitialWeights weights, int fold, Device device, Listener listener) {
         String name = "fold " + fold + " seed " + recipe.train().seed();
         TrainingListener training = new TrainingListener() {
             @Override
@@ -184,13 +186,20 @@ public final class CrossValidation {
             public void warning(String sentence) {}
         };
         Dataset held = dataset.fold(fold);
-        try (Trainer trainer = new Trainer(recipe, dataset.withoutFold(fold), device)) {
+        try (Trainer trainer = trainer(recipe, weights, dataset.withoutFold(fold), device)) {
             while (trainer.finishedEpochs() < recipe.train().epochs()) {
                 listener.epoch(name, trainer.epoch(training, () -> false).orElseThrow());
             }
             Evaluator.Outcome outcome = trainer.predict(held, SHIFTS);
             outcome.failures().values().forEach(reason -> listener.skipped(name, reason));
             return new Run(fold, recipe.train().seed(), outcome.plain(), outcome.shifted());
+        }
+    }
+
+    /** Initial weights serve one model after the other. */
+    private static Trainer trainer(Recipe recipe, InitialWeights weights, Dataset training, Device device) {
+        synchronized (weights) {
+            return new Trainer(recipe, training, device, weights);
         }
     }
 

@@ -86,7 +86,7 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
     /** What is done to clips in training. */
     public record Augment(MixupKind mixupKind, double mixupAlpha, double mixupProbability, double cutmixAlpha,
             double cutmixProbability, int timeMasks, int timeMaskFrames, int frequencyMasks, int frequencyMaskBins,
-            double filterDb, boolean roll, double gainDb, double speed) {
+            double filterDb, double crop, boolean roll, double gainDb, double speed) {
 
         public Augment {
             require(mixupAlpha >= 0, "augment.mixup_alpha", mixupAlpha, "0 or more");
@@ -98,6 +98,7 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
             require(frequencyMasks >= 0, "augment.frequency_masks", frequencyMasks, "0 or more");
             require(frequencyMaskBins >= 0, "augment.frequency_mask_bins", frequencyMaskBins, "0 or more");
             require(filterDb >= 0, "augment.filter_db", filterDb, "0 or more");
+            require(crop > 0 && crop <= 1, "augment.crop", crop, "in (0, 1]");
             require(gainDb >= 0, "augment.gain_db", gainDb, "0 or more");
             require(speed >= 0 && speed < 1, "augment.speed", speed, "in [0, 1)");
         }

@@ -1,48 +1,72 @@
 package io.audiomamba.train;
 
+import java.util.Arrays;
 import java.util.random.RandomGenerator;
 
-/** Changes a clip's waveform at random, and fills the model's window with it. */
+/** Changes a clip's waveform at random, and fills the model's window with it. Several threads may use one. */
 final class SoundAugmentation {
 
-    private final Recipe.Augment recipe;
-    private final int window;
+    /** A part of a sound whose peak is below this share of the whole's is silence. */
+    private static final float SILENCE = 0.02f;
 
-    /** @param window samples that the model hears */
-    SoundAugmentation(Recipe.Augment recipe, int window) {
+    private final Recipe.Augment recipe;
+
+    SoundAugmentation(Recipe.Augment recipe) {
         this.recipe = recipe;
-        this.window = window;
     }
 
-    /** {@code samples}, changed, in a window: a random part of a longer sound, repetitions of a shorter one. */
-    float[] apply(float[] samples, RandomGenerator random) {
+    /** Fills {@code window} with {@code samples}, changed: with a random part of a longer sound, repetitions of a shorter. */
+    void apply(float[] samples, RandomGenerator random, float[] window) {
+        float[] part = part(samples, random);
         double speed = 1 + recipe.speed() * (2 * random.nextDouble() - 1);
         float gain = (float) Math.pow(10, recipe.gainDb() * (2 * random.nextDouble() - 1) / 20);
-        int length = Math.max(1, (int) (samples.length / speed));
+        int length = Math.max(1, (int) (part.length / speed));
         double start = recipe.roll() ? random.nextDouble() * length : 0;
-        if (!recipe.roll() && length > window) {
-            start = random.nextDouble() * (length - window);
+        if (!recipe.roll() && length > window.length) {
+            start = random.nextDouble() * (length - window.length);
         }
-        float[] out = new float[window];
-        double position = start;
-        int period = Math.min(length, window);
-        for (int i = 0; i < period; i++, position++) {
-            if (position >= length) {
-                position -= length;
-            }
-            out[i] = gain * at(samples, position * speed);
+        int period = Math.min(length, window.length);
+        int beforeEnd = Math.min(period, (int) Math.ceil(length - start));
+        play(part, start * speed, speed, gain, window, 0, beforeEnd);
+        play(part, (start + beforeEnd - length) * speed, speed, gain, window, beforeEnd, period);
+        for (int filled = period; filled < window.length; filled *= 2) {
+            System.arraycopy(window, 0, window, filled, Math.min(filled, window.length - filled));
         }
-        for (int filled = period; filled < window; filled *= 2) {
-            System.arraycopy(out, 0, out, filled, Math.min(filled, window - filled));
-        }
-        return out;
     }
 
-    /** Linear interpolation. */
-    private static float at(float[] samples, double position) {
-        int left = Math.min((int) position, samples.length - 1);
-        int right = Math.min(left + 1, samples.length - 1);
-        float fraction = (float) (position - left);
-        return samples[left] + fraction * (samples[right] - samples[left]);
+    /** A random part that is not silent. */
+    private float[] part(float[] samples, RandomGenerator random) {
+        if (recipe.crop() == 1) {
+            return samples;
+        }
+        double share = recipe.crop() + (1 - recipe.crop()) * random.nextDouble();
+        int length = Math.max(1, (int) (share * samples.length));
+        int from = random.nextInt(samples.length - length + 1);
+        if (peak(samples, from, from + length) < SILENCE * peak(samples, 0, samples.length)) {
+            return samples;
+        }
+        return Arrays.copyOfRange(samples, from, from + length);
+    }
+
+    private static float peak(float[] samples, int from, int to) {
+        float peak = 0;
+        for (int i = from; i < to; i++) {
+            peak = Math.max(peak, Math.abs(samples[i]));
+        }
+        return peak;
+    }
+
+    /** Linear interpolation, from {@code position} on; positions are counted in 2^-32 of a sample. */
+    private static void play(float[] samples, double position, double speed, float gain, float[] out, int from,
+            int to) {
+        long at = (long) (Math.max(0, position) * 0x1p32);
+        long step = (long) (speed * 0x1p32);
+        int last = samples.length - 1;
+        for (int i = from; i < to; i++) {
+            int left = Math.min((int) (at >>> 32), last);
+            float value = samples[left];
+            out[i] = gain * (value + (at & 0xffffffffL) * 0x1p-32f * (samples[Math.min(left + 1, last)] - value));
+            at += step;
+        }
     }
 }

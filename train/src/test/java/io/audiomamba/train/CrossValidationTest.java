@@ -37,7 +37,7 @@ class CrossValidationTest {
     private final List<String> skipped = Collections.synchronizedList(new ArrayList<>());
 
     private void run(Dataset dataset, int seeds, int part, int parts) {
-        new CrossValidation(dataset, folder).run(RECIPE, seeds, part, parts, 2, Devices.cpu(),
+        new CrossValidation(dataset, folder).run(RECIPE, InitialWeights.RANDOM, seeds, part, parts, 2, Devices.cpu(),
                 new CrossValidation.Listener() {
                     @Override
                     public void epoch(String run, Trainer.Epoch epoch) {

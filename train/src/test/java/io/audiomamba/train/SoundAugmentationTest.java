@@ -11,7 +11,9 @@ class SoundAugmentationTest {
     private static final int WINDOW = 100;
 
     private static float[] apply(float[] samples, long seed, String... settings) {
-        return new SoundAugmentation(TinyTraining.recipe(settings).augment(), WINDOW).apply(samples, new Random(seed));
+        float[] window = new float[WINDOW];
+        new SoundAugmentation(TinyTraining.recipe(settings).augment()).apply(samples, new Random(seed), window);
+        return window;
     }
 
     private static float[] ramp(int length) {
@@ -73,6 +75,34 @@ class SoundAugmentationTest {
             float[] out = apply(ramp(1000), seed, "augment.roll=false", "augment.speed=0.15");
             float speed = (out[WINDOW - 1] - out[0]) / (WINDOW - 1);
             assertThat(speed).isBetween(0.849f, 1.151f);
+        }
+    }
+
+    @Test
+    void aPartIsRepeated() {
+        boolean cut = false;
+        for (int seed = 0; seed < 50; seed++) {
+            float[] out = apply(ramp(80), seed, "augment.roll=false", "augment.crop=0.5");
+            int length = 1;
+            while (out[length] > out[length - 1]) {
+                length++;
+            }
+            assertThat(length).isBetween(40, 80);
+            assertThat(out[length]).isEqualTo(out[0]);
+            cut |= length < 70;
+        }
+        assertThat(cut).isTrue();
+    }
+
+    @Test
+    void aSilentPartIsNotUsed() {
+        float[] click = new float[1000];
+        click[500] = 1;
+        for (int seed = 0; seed < 50; seed++) {
+            float[] window = new float[1000];
+            new SoundAugmentation(TinyTraining.recipe("augment.crop=0.1", "augment.roll=false").augment())
+                    .apply(click, new Random(seed), window);
+            assertThat(window).contains(1);
         }
     }
 
