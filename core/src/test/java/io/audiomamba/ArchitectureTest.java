@@ -24,7 +24,9 @@ class ArchitectureTest {
                 .definedBy("..fused..").layer("audio")
                 .definedBy("..audio..").layer("torch").definedBy("..torch..").layer("error").definedBy("..error..")
                 .layer("labels").definedBy("..labels..").layer("exchange").definedBy("..exchange..")
-                .layer("registry").definedBy("..registry..").whereLayer("registry").mayOnlyBeAccessedByLayers("api")
+                .layer("registry").definedBy("..registry..").layer("file").definedBy("..file..")
+                .whereLayer("file").mayOnlyBeAccessedByLayers("checkpoint").whereLayer("registry")
+                .mayOnlyBeAccessedByLayers("api")
                 .whereLayer("labels").mayOnlyBeAccessedByLayers("api", "exchange", "registry")
                 .whereLayer("exchange").mayOnlyBeAccessedByLayers("api", "golden", "registry")
                 .whereLayer("api").mayNotBeAccessedByAnyLayer().whereLayer("diagnosis").mayNotBeAccessedByAnyLayer()
@@ -37,7 +39,7 @@ class ArchitectureTest {
                 .mayOnlyBeAccessedByLayers("model").whereLayer("audio")
                 .mayOnlyBeAccessedByLayers("api").whereLayer("error")
                 .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint", "model", "frontend", "scan",
-                        "audio", "torch", "labels", "exchange", "registry")
+                        "audio", "torch", "labels", "exchange", "registry", "file")
                 .check(CLASSES);
     }
 

@@ -9,6 +9,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
@@ -70,7 +71,7 @@ enum EvaluationFormat {
         void print(Evaluation evaluation, EvaluationReport report, PrintWriter out) {
             ByteArrayOutputStream bytes = new ByteArrayOutputStream();
             try {
-                CsvTable.write(report.classes()).writeTo(bytes);
+                CsvTable.write(report.classes()).writeTo(Channels.newChannel(bytes));
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }

@@ -1,6 +1,7 @@
 package io.audiomamba.checkpoint;
 
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -38,7 +39,8 @@ public final class Safetensors {
     private static final ValueLayout.OfLong LENGTH = ValueLayout.JAVA_LONG_UNALIGNED
             .withOrder(ByteOrder.LITTLE_ENDIAN);
 
-    private record Entry(String name, DType type, List<Long> shape, long begin, long end) {}
+    /** What the header says of a tensor; {@code begin} and {@code end} count from the first byte of the data. */
+    record Entry(String name, DType type, List<Long> shape, long begin, long end) {}
 
     private Safetensors() {}
 
@@ -172,21 +174,35 @@ public final class Safetensors {
      * @throws CheckpointException if it cannot be written
      */
     public static void write(Path file, Map<String, RawTensor> tensors, Map<String, String> metadata) {
+        List<Entry> entries = new ArrayList<>();
+        long position = 0;
+        for (Map.Entry<String, RawTensor> tensor : tensors.entrySet()) {
+            RawTensor raw = tensor.getValue();
+            long end = position + raw.data().byteSize();
+            entries.add(new Entry(tensor.getKey(), raw.type(), raw.shape(), position, end));
+            position = end;
+        }
+        WholeFile.write(file, channel -> {
+            WholeFile.writeFully(channel, head(entries, metadata));
+            for (RawTensor tensor : tensors.values()) {
+                WholeFile.writeFully(channel, tensor.data());
+            }
+        }, CheckpointException::new);
+    }
+
+    /** What comes before the data. */
+    static ByteBuffer head(List<Entry> entries, Map<String, String> metadata) {
         ObjectNode header = JSON.createObjectNode();
         if (!metadata.isEmpty()) {
             ObjectNode strings = header.putObject(METADATA);
             metadata.forEach(strings::put);
         }
-        long position = 0;
-        for (Map.Entry<String, RawTensor> tensor : tensors.entrySet()) {
-            ObjectNode entry = header.putObject(tensor.getKey());
-            entry.put("dtype", tensor.getValue().type().name());
+        for (Entry tensor : entries) {
+            ObjectNode entry = header.putObject(tensor.name());
+            entry.put("dtype", tensor.type().name());
             ArrayNode shape = entry.putArray("shape");
-            tensor.getValue().shape().forEach(shape::add);
-            ArrayNode offsets = entry.putArray("data_offsets");
-            offsets.add(position);
-            position += tensor.getValue().data().byteSize();
-            offsets.add(position);
+            tensor.shape().forEach(shape::add);
+            entry.putArray("data_offsets").add(tensor.begin()).add(tensor.end());
         }
         byte[] json = header.toString().getBytes(StandardCharsets.UTF_8);
         int padded = (json.length + 7) / 8 * 8;
@@ -195,11 +211,6 @@ public final class Safetensors {
         while (head.hasRemaining()) {
             head.put((byte) ' ');
         }
-        WholeFile.write(file, channel -> {
-            WholeFile.writeFully(channel, head.flip());
-            for (RawTensor tensor : tensors.values()) {
-                WholeFile.writeFully(channel, tensor.data());
-            }
-        });
+        return head.flip();
     }
 }

@@ -2,6 +2,7 @@ package io.audiomamba.checkpoint;
 
 import io.audiomamba.checkpoint.PickledTensor.Storage;
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.lang.foreign.MemorySegment;
@@ -69,7 +70,7 @@ public final class TorchFileWriter {
             writer.entry("byteorder", "little".getBytes(StandardCharsets.UTF_8));
             writer.entry(TorchFile.METADATA_ENTRY, new JsonMapper().writeValueAsBytes(metadata));
             writer.zip.finish();
-        });
+        }, CheckpointException::new);
     }
 
     private static byte[] pickle(String key, Map<String, RawTensor> tensors) {

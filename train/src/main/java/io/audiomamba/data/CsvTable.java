@@ -1,12 +1,15 @@
 package io.audiomamba.data;
 
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.file.WholeFile;
+import java.nio.channels.Channels;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamWriteFeature;
 import tools.jackson.core.exc.JacksonIOException;
 import tools.jackson.databind.MappingIterator;
 import tools.jackson.databind.SequenceWriter;
@@ -45,8 +48,9 @@ public final class CsvTable {
 
     /** Rows of strings and numbers as the content of a file, for {@link WholeFile}. */
     public static WholeFile.Content write(Stream<? extends List<?>> rows) {
-        return out -> {
-            try (SequenceWriter writer = CSV.writer().writeValues(out)) {
+        return channel -> {
+            try (SequenceWriter writer = CSV.writer().without(StreamWriteFeature.AUTO_CLOSE_TARGET)
+                    .writeValues(Channels.newOutputStream(channel))) {
                 rows.forEach(writer::write);
             } catch (JacksonIOException e) {
                 throw e.getCause();

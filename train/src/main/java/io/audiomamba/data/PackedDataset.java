@@ -3,10 +3,12 @@ package io.audiomamba.data;
 import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.RawTensor;
 import io.audiomamba.checkpoint.Safetensors;
+import io.audiomamba.checkpoint.SafetensorsWriter;
 import io.audiomamba.checkpoint.TensorFile;
 import io.audiomamba.error.AudioException;
 import io.audiomamba.error.AudioMambaException;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -16,8 +18,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiConsumer;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.ObjectMapper;
@@ -29,6 +33,8 @@ import tools.jackson.databind.ObjectMapper;
 public final class PackedDataset implements Dataset.Sounds {
 
     private static final int CLIPS_PER_SHARD = 256;
+    /** How many are in memory at once while they are packed. */
+    private static final int CLIPS_AT_ONCE = 2 * Runtime.getRuntime().availableProcessors();
     private static final float SCALE = 32767;
     private static final String INDEX = "index.json";
     private static final String RATE = "sample_rate";
@@ -122,7 +128,8 @@ public final class PackedDataset implements Dataset.Sounds {
         List<Entry> entries = new ArrayList<>();
         Map<String, String> failures = new LinkedHashMap<>();
         try {
-            Files.createDirectories(folder);
+            WholeFile.createFolder(folder);
+            WholeFile.deleteUnfinished(folder);
             int clips = dataset.clips().size();
             for (int from = 0; from < clips; from += CLIPS_PER_SHARD) {
                 List<Clip> part = dataset.clips().subList(from, Math.min(clips, from + CLIPS_PER_SHARD));
@@ -140,8 +147,7 @@ public final class PackedDataset implements Dataset.Sounds {
             Index index = new Index(dataset.title(), sampleRate, dataset.labels(), entries);
             WholeFile.write(folder.resolve(INDEX), JSON.writerWithDefaultPrettyPrinter().writeValueAsString(index));
         } catch (IOException e) {
-            throw new ConfigurationException(folder + ": cannot be written (" + e.getClass().getSimpleName() + ": "
-                    + e.getMessage() + ").", e);
+            throw new ConfigurationException(WholeFile.unwritable(folder, e), e);
         }
         return failures;
     }
@@ -150,7 +156,31 @@ public final class PackedDataset implements Dataset.Sounds {
     private static Map<String, String> writeShard(Dataset.Sounds sounds, List<Clip> clips, Path shard,
             int sampleRate) {
         Map<String, String> metadata = Map.of(RATE, Integer.toString(sampleRate));
-        Map<String, RawTensor> held = held(shard, metadata);
+        Map<String, String> failed = new LinkedHashMap<>();
+        try (SafetensorsWriter writer = new SafetensorsWriter(shard)) {
+            Set<String> before;
+            // What is held is read from the file itself, which is closed again before it is replaced.
+            try (TensorFile old = Files.exists(shard) ? Safetensors.open(shard) : null) {
+                Map<String, RawTensor> held = old != null && old.metadata().equals(metadata) ? old.tensors() : Map.of();
+                before = Set.copyOf(held.keySet());
+                if (before.equals(clips.stream().map(Clip::name).collect(Collectors.toSet()))) {
+                    return Map.of();
+                }
+                for (int from = 0; from < clips.size(); from += CLIPS_AT_ONCE) {
+                    List<Clip> part = clips.subList(from, Math.min(clips.size(), from + CLIPS_AT_ONCE));
+                    add(part, sounds, sampleRate, held, writer, failed);
+                }
+            }
+            if (!before.equals(Set.copyOf(writer.names()))) {
+                writer.finish(metadata);
+            }
+        }
+        return failed;
+    }
+
+    /** Adds clips to a shard, as they are held already or else decoded side by side. */
+    private static void add(List<Clip> clips, Dataset.Sounds sounds, int sampleRate, Map<String, RawTensor> held,
+            SafetensorsWriter writer, Map<String, String> failed) {
         RawTensor[] tensors = new RawTensor[clips.size()];
         String[] reasons = new String[clips.size()];
         IntStream.range(0, tensors.length).parallel().forEach(i -> {
@@ -161,34 +191,13 @@ public final class PackedDataset implements Dataset.Sounds {
                 reasons[i] = e.getMessage();
             }
         });
-        Map<String, RawTensor> wanted = new LinkedHashMap<>();
-        Map<String, String> failed = new LinkedHashMap<>();
         for (int i = 0; i < tensors.length; i++) {
             if (tensors[i] == null) {
                 failed.put(clips.get(i).name(), reasons[i]);
             } else {
-                wanted.put(clips.get(i).name(), tensors[i]);
+                writer.add(clips.get(i).name(), tensors[i]);
             }
         }
-        if (!wanted.keySet().equals(held.keySet())) {
-            Safetensors.write(shard, wanted, metadata);
-        }
-        return failed;
-    }
-
-    /** Copies of what an earlier call wrote; the file is closed again, so that it can be replaced. */
-    private static Map<String, RawTensor> held(Path shard, Map<String, String> metadata) {
-        Map<String, RawTensor> held = new LinkedHashMap<>();
-        if (Files.exists(shard)) {
-            try (TensorFile file = Safetensors.open(shard)) {
-                if (file.metadata().equals(metadata)) {
-                    file.tensors().forEach((name, tensor) -> held.put(name, new RawTensor(tensor.type(),
-                            tensor.shape(),
-                            MemorySegment.ofArray(tensor.data().toArray(ValueLayout.JAVA_BYTE)))));
-                }
-            }
-        }
-        return held;
     }
 
     private static RawTensor encode(float[] samples) {

@@ -1,7 +1,7 @@
 package io.audiomamba.evaluation;
 
 import io.audiomamba.data.CsvTable;
-import io.audiomamba.data.WholeFile;
+import io.audiomamba.file.WholeFile;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -29,6 +29,7 @@ public final class EvaluationReport {
      * classes), {@code skipped.csv} if a clip was, and {@code confusion.csv} if every clip has one label.
      */
     public void write(Path folder) {
+        WholeFile.createFolder(folder);
         WholeFile.write(folder.resolve("evaluation.json"), json());
         WholeFile.write(folder.resolve("classes.csv"), CsvTable.write(classes()));
         WholeFile.write(folder.resolve("scores.csv"), CsvTable.write(scores()));

@@ -1,12 +1,12 @@
 package io.audiomamba.train;
 
 import io.audiomamba.data.Dataset;
-import io.audiomamba.data.WholeFile;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.evaluation.Calibration;
 import io.audiomamba.evaluation.Evaluator;
 import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.evaluation.Predictions;
+import io.audiomamba.file.WholeFile;
 import io.audiomamba.torch.DeviceStream;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -122,6 +122,7 @@ public final class CrossValidation {
      */
     public void run(Recipe recipe, InitialWeights weights, int seeds, int part, int parts, int jobs, Device device,
             Listener listener) {
+        WholeFile.createFolder(folder);
         List<Integer> folds = dataset.folds();
         Queue<Runnable> missing = new ConcurrentLinkedQueue<>();
         for (int i = part; i < folds.size() * seeds; i += parts) {

@@ -1,11 +1,12 @@
 package io.audiomamba.train;
 
 import io.audiomamba.data.CsvTable;
-import io.audiomamba.data.WholeFile;
+import io.audiomamba.file.WholeFile;
 import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.train.CrossValidation.Figure;
 import io.audiomamba.train.CrossValidation.Run;
 import io.audiomamba.train.CrossValidation.Summary;
+import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -46,11 +47,13 @@ public final class CrossValidationReport {
      * @return whether there is a picture: not on a machine without fonts
      */
     public boolean write(Path folder) {
+        WholeFile.createFolder(folder);
         WholeFile.write(folder.resolve("crossval.json"),
                 JSON.writerWithDefaultPrettyPrinter().writeValueAsString(summary) + "\n");
         WholeFile.write(folder.resolve("crossval.csv"), CsvTable.write(rows()));
         Optional<byte[]> picture = picture();
-        picture.ifPresent(png -> WholeFile.write(folder.resolve("crossval.png"), out -> out.write(png)));
+        picture.ifPresent(png -> WholeFile.write(folder.resolve("crossval.png"),
+                channel -> WholeFile.writeFully(channel, ByteBuffer.wrap(png))));
         return picture.isPresent();
     }
 

@@ -10,11 +10,12 @@ import io.audiomamba.evaluation.Evaluator;
 import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.evaluation.Predictions;
 import io.audiomamba.torch.DeviceStream;
+import io.audiomamba.file.WholeFile;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -113,15 +114,15 @@ public final class TrainingRun {
     }
 
     private EnvironmentException unwritable(IOException e) {
-        return new EnvironmentException(
-                folder + ": cannot be written (" + e.getClass().getSimpleName() + ": " + e.getMessage() + ").", e);
+        return new EnvironmentException(WholeFile.unwritable(folder, e), e);
     }
 
     private void checkFolder(boolean resume) {
         try {
             Files.createDirectories(folder);
+            WholeFile.deleteUnfinished(folder);
             if (!Files.exists(file("state.safetensors"))) {
-                replace(file("recipe.yaml"), recipe.toYaml().getBytes(StandardCharsets.UTF_8));
+                write("recipe.yaml", recipe.toYaml().getBytes(StandardCharsets.UTF_8));
                 Files.deleteIfExists(file("metrics.jsonl"));
             } else if (!resume) {
                 throw new ConfigurationException(
@@ -182,26 +183,23 @@ public final class TrainingRun {
         return heldOut;
     }
 
-    private void report(Trainer trainer, TrainingHistory history, Description description, TrainingListener listener)
-            throws IOException {
+    private void report(Trainer trainer, TrainingHistory history, Description description, TrainingListener listener) {
         if (validation != null && heldOut == null) {
             evaluate(trainer, listener);
         }
         Optional<byte[]> curves = new LearningCurves(history.epochs()).png();
         if (curves.isPresent()) {
-            replace(file("curves.png"), curves.get());
+            write("curves.png", curves.get());
         } else {
             listener.warning("The learning curves cannot be drawn: Java finds no fonts on this machine.");
         }
         String page = new TrainingReport(description, history.epochs()).html(curves, heldOut, unreadable);
-        replace(file("report.html"), page.getBytes(StandardCharsets.UTF_8));
+        write("report.html", page.getBytes(StandardCharsets.UTF_8));
     }
 
-    /** Writes a file as a whole or not at all. */
-    private static void replace(Path file, byte[] content) throws IOException {
-        Path temporary = file.resolveSibling(file.getFileName() + ".part");
-        Files.write(temporary, content);
-        Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+    private void write(String name, byte[] content) {
+        WholeFile.write(file(name), channel -> WholeFile.writeFully(channel, ByteBuffer.wrap(content)),
+                EnvironmentException::new);
     }
 
     private void save(Trainer trainer, Description description, DType type) {

@@ -8,10 +8,13 @@ import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.Safetensors;
 import io.audiomamba.checkpoint.TensorFile;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.file.WholeFile;
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -100,6 +103,46 @@ class PackedDatasetTest {
         pack(dataset);
         assertThat(decoded).hasValue(300);
         assertThat(folder.resolve("shard-00001.safetensors")).hasBinaryContent(shard);
+    }
+
+    /** When the last clip of a shard is decoded, most of the others are on the disk. */
+    @Test
+    void clipsDoNotWaitInMemory() {
+        Dataset dataset = Tones.dataset(LABELS, 1, 100);
+        long[] waiting = new long[1];
+        pack(new Dataset(dataset.title(), LABELS, dataset.clips(), List.of(), new Dataset.Sounds() {
+            @Override
+            public float[] read(Clip clip, int sampleRate) {
+                if (clip.equals(dataset.clips().getLast())) {
+                    waiting[0] = unfinishedBytes();
+                }
+                return dataset.sounds().read(clip, sampleRate);
+            }
+
+            @Override
+            public int storedRate(Clip clip) {
+                return RATE;
+            }
+        }));
+        long bytes = folder.resolve("shard-00000.safetensors").toFile().length();
+        assertThat(waiting[0]).isBetween(bytes / 2, bytes);
+        assertThat(unfinishedBytes()).isZero();
+    }
+
+    private long unfinishedBytes() {
+        return Arrays.stream(folder.toFile().listFiles((_, name) -> name.endsWith(".part"))).mapToLong(File::length)
+                .sum();
+    }
+
+    /** As after a kill in the middle of a shard: what is not finished is neither taken for a shard nor left. */
+    @Test
+    void aPackThatWasKilled() throws IOException {
+        Path shard = folder.resolve("shard-00000.safetensors");
+        Files.write(WholeFile.unfinished(shard), new byte[1000]);
+        pack(Tones.dataset(LABELS, 1, 1));
+        try (var files = Files.list(folder)) {
+            assertThat(files).containsExactlyInAnyOrder(shard, folder.resolve("index.json"));
+        }
     }
 
     @Test

@@ -1,0 +1,127 @@
+package io.audiomamba.file;
+
+import io.audiomamba.error.AudioMambaException;
+import io.audiomamba.error.ConfigurationException;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.WritableByteChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.UUID;
+import java.util.function.BiFunction;
+
+/** Files that are written as a whole or not at all: they appear under their names only when they are complete. */
+public final class WholeFile {
+
+    private static final String UNFINISHED = ".part";
+
+    /** What writes the content. */
+    @FunctionalInterface
+    public interface Content {
+        void writeTo(WritableByteChannel channel) throws IOException;
+    }
+
+    private WholeFile() {}
+
+    /**
+     * Makes a folder for files, unless it is there.
+     *
+     * @throws ConfigurationException if that cannot be done
+     */
+    public static void createFolder(Path folder) {
+        try {
+            Files.createDirectories(folder);
+        } catch (IOException e) {
+            throw new ConfigurationException(unwritable(folder, e), e);
+        }
+    }
+
+    /**
+     * Writes a text, in UTF-8.
+     *
+     * @throws ConfigurationException as {@link #write(Path, Content)}
+     */
+    public static void write(Path file, String text) {
+        write(file, channel -> writeFully(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
+    }
+
+    /**
+     * Writes any content.
+     *
+     * @throws ConfigurationException if it cannot be written; what was there before is there still
+     */
+    public static void write(Path file, Content content) {
+        write(file, content, ConfigurationException::new);
+    }
+
+    /**
+     * Writes any content.
+     *
+     * @param failure makes what is thrown if it cannot be written, out of a sentence and its cause; what was there
+     *                before is there still
+     */
+    public static void write(Path file, Content content,
+            BiFunction<String, Throwable, ? extends AudioMambaException> failure) {
+        Path target = file.toAbsolutePath();
+        Path unfinished = unfinished(target);
+        try {
+            try (FileChannel channel = FileChannel.open(unfinished, StandardOpenOption.CREATE_NEW,
+                    StandardOpenOption.WRITE)) {
+                content.writeTo(channel);
+                channel.force(true);
+            }
+            Files.move(unfinished, target, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            throw failure.apply(unwritable(file, e), e);
+        } finally {
+            unfinished.toFile().delete();
+        }
+    }
+
+    /** Why {@code file}, or a folder, could not be written, as a sentence. */
+    public static String unwritable(Path file, IOException e) {
+        return e instanceof NoSuchFileException
+                ? file + ": cannot be written: there is no folder " + file.toAbsolutePath().getParent() + "."
+                : file + ": cannot be written (" + e.getClass().getSimpleName() + ": " + e.getMessage() + ").";
+    }
+
+    /**
+     * A new name beside {@code file} for something that is not complete. Not a temporary file of Java's, which nobody
+     * else may read, not even after it has been moved.
+     */
+    public static Path unfinished(Path file) {
+        return file.resolveSibling(file.getFileName() + "." + UUID.randomUUID() + UNFINISHED);
+    }
+
+    /** Deletes what processes that were killed left in {@code folder}, where nobody may be writing. */
+    public static void deleteUnfinished(Path folder) throws IOException {
+        try (DirectoryStream<Path> left = Files.newDirectoryStream(folder, "*" + UNFINISHED)) {
+            for (Path file : left) {
+                Files.delete(file);
+            }
+        }
+    }
+
+    /** Writes all of {@code data}. */
+    public static void writeFully(WritableByteChannel channel, MemorySegment data) throws IOException {
+        // A ByteBuffer holds at most 2 GB.
+        long slice = 1L << 30;
+        for (long offset = 0; offset < data.byteSize(); offset += slice) {
+            writeFully(channel, data.asSlice(offset, Math.min(slice, data.byteSize() - offset)).asByteBuffer());
+        }
+    }
+
+    /** Writes all that remains of {@code buffer}. */
+    public static void writeFully(WritableByteChannel channel, ByteBuffer buffer) throws IOException {
+        while (buffer.hasRemaining()) {
+            channel.write(buffer);
+        }
+    }
+}

@@ -1,0 +1,65 @@
+package io.audiomamba.file;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.ConfigurationException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class WholeFileTest {
+
+    @TempDir
+    private Path folder;
+
+    @Test
+    void texts() throws IOException {
+        Path file = folder.resolve("a").resolve("b").resolve("text.txt");
+        assertThatThrownBy(() -> WholeFile.write(file, "")).isInstanceOf(ConfigurationException.class)
+                .hasMessage(file + ": cannot be written: there is no folder " + file.getParent() + ".");
+        WholeFile.createFolder(file.getParent());
+        WholeFile.write(file, "Käse");
+        WholeFile.write(file, "Brot");
+        assertThat(file).hasContent("Brot");
+        try (var files = Files.list(file.getParent())) {
+            assertThat(files).containsExactly(file);
+        }
+    }
+
+    @Test
+    void aFailureLeavesWhatWasThere() {
+        Path file = folder.resolve("text.txt");
+        WholeFile.write(file, "before");
+        assertThatThrownBy(() -> WholeFile.write(file, channel -> {
+            WholeFile.writeFully(channel, ByteBuffer.allocate(100));
+            throw new IOException("full");
+        }, CheckpointException::new)).isInstanceOf(CheckpointException.class)
+                .hasMessage(file + ": cannot be written (IOException: full).");
+        assertThat(file).hasContent("before");
+        assertThat(folder).isDirectoryNotContaining("glob:**.part");
+    }
+
+    @Test
+    void aFolderThatCannotBeMade() {
+        WholeFile.write(folder.resolve("file"), "");
+        Path inside = folder.resolve("file").resolve("inside");
+        assertThatThrownBy(() -> WholeFile.createFolder(inside)).isInstanceOf(ConfigurationException.class)
+                .hasMessageStartingWith(inside + ": cannot be written (");
+    }
+
+    @Test
+    void whatAKilledProcessLeftIsDeleted() throws IOException {
+        Path file = folder.resolve("text.txt");
+        WholeFile.write(file, "whole");
+        Files.createFile(WholeFile.unfinished(file));
+        WholeFile.deleteUnfinished(folder);
+        try (var files = Files.list(folder)) {
+            assertThat(files).containsExactly(file);
+        }
+    }
+}
