@@ -1,8 +1,10 @@
 package io.audiomamba.model;
 
 import io.audiomamba.fused.GeluLinear;
+import io.audiomamba.torch.GradientTape;
+import io.audiomamba.torch.LinearProduct;
+import io.audiomamba.torch.Tensors;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
 /** y = x W^T + b on the last dimension. */
@@ -18,11 +20,13 @@ final class Linear {
 
     /** What {@link #forward} gives for GELU(x); for a layer with a bias. */
     Tensor forwardGelu(Tensor x) {
-        return GeluLinear.apply(x, weight, bias);
+        return GradientTape.isNeededFor(new Tensor[] {x, weight, bias})
+                ? GeluLinear.apply(x, weight, bias)
+                : Tensors.scoped(() -> forward(torch.gelu(x)));
     }
 
     /** (..., in) to (..., out). */
     Tensor forward(Tensor x) {
-        return bias == null ? torch.linear(x, weight) : torch.linear(x, weight, new TensorOptional(bias));
+        return LinearProduct.apply(x, weight, bias);
     }
 }

@@ -4,6 +4,7 @@ import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 
 import io.audiomamba.scan.ScanInputs;
 import io.audiomamba.scan.SelectiveScan2d;
+import io.audiomamba.torch.LinearProduct;
 import io.audiomamba.torch.Tensors;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -71,7 +72,7 @@ public final class Ss2d {
         return Tensors.scoped(() -> {
             Tensor u = pass.show("tokens", convolution.forwardSilu(x, pass));
             // x_proj reads one token at a time: one product on the unordered tokens serves all four directions.
-            Tensor projections = torch.linear(u, xProjection.flatten(0, 1)).unflatten(-1, DIRECTIONS,
+            Tensor projections = LinearProduct.apply(u, xProjection.flatten(0, 1), null).unflatten(-1, DIRECTIONS,
                     xProjection.size(1));
             pass.show("projections", projections);
             ScanInputs inputs = new ScanInputs(u, projections, dtWeight, dtBias, aLogs, skip);

@@ -1,10 +1,10 @@
 package io.audiomamba.scan;
 
 import io.audiomamba.torch.Tensors;
+import io.audiomamba.torch.Workers;
 import java.lang.foreign.MemorySegment;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
@@ -31,7 +31,7 @@ final class VectorScan implements ScanKernel {
         Tensor states = withBackward ? Tensors.empty(ScalarType.Float, VectorTile.statesShape(in)) : null;
         MemorySegment y = Tensors.memory(merged);
         MemorySegment kept = withBackward ? Tensors.memory(states) : null;
-        Workers.run(VectorTile.tasks(in), torch.get_num_threads(), task -> new VectorForward(in, task, y, kept).run());
+        Workers.run(VectorTile.tasks(in), task -> new VectorForward(in, task, y, kept).run());
         return new Result(merged.to(inputs.tokens().scalar_type()), states);
     }
 
@@ -42,7 +42,7 @@ final class VectorScan implements ScanKernel {
         VectorGradients gradients = new VectorGradients(in);
         MemorySegment states = Tensors.memory(kept);
         MemorySegment gradY = Tensors.memory(grad);
-        Workers.run(VectorTile.tasks(in), torch.get_num_threads(),
+        Workers.run(VectorTile.tasks(in),
                 task -> new VectorBackward(in, task, states, gradY, gradients).run());
         return gradients.merge(inputs);
     }

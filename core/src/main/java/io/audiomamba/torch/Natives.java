@@ -21,6 +21,9 @@ public final class Natives {
     /** More would not fit the libraries' tables, nor serve anything. */
     public static final int MOST_THREADS = 256;
 
+    /** 0: OpenBLAS' own choice. */
+    private static volatile int blasThreads;
+
     private Natives() {}
 
     /** Settings that JavaCPP reads when its first class is initialised. */
@@ -55,7 +58,15 @@ public final class Natives {
         }
         loadTorch();
         torch.set_num_threads(threads);
-        openblas.blas_set_num_threads(threads);
+        setBlasThreads(threads);
+    }
+
+    /** How many threads OpenBLAS uses in one product, for all threads of this process, from now on. */
+    static void setBlasThreads(int threads) {
+        if (blasThreads != threads) {
+            openblas.blas_set_num_threads(threads);
+            blasThreads = threads;
+        }
     }
 
     private static final class Preparation {

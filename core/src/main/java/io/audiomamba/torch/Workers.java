@@ -1,4 +1,4 @@
-package io.audiomamba.scan;
+package io.audiomamba.torch;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -8,17 +8,19 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntConsumer;
+import org.bytedeco.pytorch.global.torch;
 
-/** Runs the independent parts of a scan on as many threads as LibTorch uses, the caller's among them. */
-final class Workers {
+/** Runs the independent parts of an operation of ours on as many threads as LibTorch uses, the caller's among them. */
+public final class Workers {
 
     private static final ExecutorService POOL = Executors
-            .newCachedThreadPool(Thread.ofPlatform().daemon().name("audiomamba-scan-", 0).factory());
+            .newCachedThreadPool(Thread.ofPlatform().daemon().name("audiomamba-worker-", 0).factory());
 
     private Workers() {}
 
     /** Calls {@code task} once with each of 0, ..., {@code tasks} - 1, and returns when all are done. */
-    static void run(int tasks, int threads, IntConsumer task) {
+    public static void run(int tasks, IntConsumer task) {
+        int threads = torch.get_num_threads();
         AtomicInteger next = new AtomicInteger();
         Runnable worker = () -> {
             for (int i = next.getAndIncrement(); i < tasks; i = next.getAndIncrement()) {
