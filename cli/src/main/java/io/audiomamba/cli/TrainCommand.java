@@ -80,10 +80,14 @@ final class TrainCommand implements Callable<Integer> {
         TrainingRun run = new TrainingRun(output, chosen, training, validation);
         TrainingRun.Setting setting = new TrainingRun.Setting(device.get(), weights, calibration,
                 half ? DType.F16 : DType.F32);
-        try (TrainingProgress progress = new TrainingProgress(spec.commandLine().getErr(),
-                chosen.train().epochs())) {
-            return stoppable(run, () -> report(run.run(setting, resume, progress)));
-        }
+        return stoppable(run, () -> {
+            TrainingRun.Outcome outcome;
+            try (TrainingProgress progress = new TrainingProgress(spec.commandLine().getErr(),
+                    chosen.train().epochs())) {
+                outcome = run.run(setting, resume, progress);
+            }
+            return report(outcome);
+        });
     }
 
     /** Runs {@code body}; when the process is told to end meanwhile, it first stops {@code run} and waits for it. */

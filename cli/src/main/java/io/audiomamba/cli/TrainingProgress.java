@@ -5,10 +5,10 @@ import io.audiomamba.train.Trainer;
 import io.audiomamba.train.TrainingListener;
 import java.io.PrintWriter;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
-import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Shows how a training goes: a bar on a terminal; elsewhere a line an epoch, and one a minute in long epochs. */
 final class TrainingProgress implements TrainingListener, AutoCloseable {
@@ -17,15 +17,15 @@ final class TrainingProgress implements TrainingListener, AutoCloseable {
 
     private final PrintWriter err;
     private final int epochs;
-    private final boolean terminal = System.console() != null && System.console().isTerminal();
     private final long start = System.nanoTime();
-    private ProgressBar bar;
+    private final TimeLeft timeLeft = new TimeLeft();
+    private TerminalBar bar;
     private long lastLine = start;
-    private long firstBatch = -1;
+    private long first = -1;
     private long done;
     private long all;
     private long clips;
-    private String measures = "";
+    private List<String> measures = List.of();
 
     /** @param epochs of the whole training */
     TrainingProgress(PrintWriter err, int epochs) {
@@ -37,53 +37,36 @@ final class TrainingProgress implements TrainingListener, AutoCloseable {
     public void step(Step step) {
         done = (step.epoch() - 1L) * step.batches() + step.batch();
         all = (long) epochs * step.batches();
-        if (firstBatch < 0) {
-            firstBatch = done - 1;
-            bar = terminal ? open(all, firstBatch) : null;
+        if (first < 0) {
+            first = done - 1;
+            bar = TerminalBar.isPossible() ? new TerminalBar(first, all) : null;
         }
         clips += step.clips();
-        double seconds = (System.nanoTime() - start) / 1e9;
-        String state = String.format(Locale.ROOT, "epoch %d/%d  loss %.4f  %.1f clips/s%s", step.epoch(), epochs,
-                step.loss(), clips / seconds, measures);
+        String epoch = "epoch %d/%d".formatted(step.epoch(), epochs);
+        String loss = String.format(Locale.ROOT, "loss %.4f", step.loss());
+        String speed = speed(clips, (System.nanoTime() - start) / 1e9);
         if (bar != null) {
-            bar.stepTo(done).setExtraMessage("  " + state);
+            bar.show(done, Stream.concat(Stream.of(epoch, loss, timeLeft.of(first, done, all)),
+                    Stream.concat(measures.stream(), Stream.of(speed))).toList());
         } else if (System.nanoTime() - lastLine > PATIENCE.toNanos() && step.batch() < step.batches()) {
-            line(String.format(Locale.ROOT, "%s  batch %d/%d%s", state, step.batch(), step.batches(),
-                    left()));
+            line(epoch, loss, speed, "batch %d/%d".formatted(step.batch(), step.batches()));
         }
     }
 
-    private ProgressBar open(long all, long done) {
-        return new ProgressBarBuilder().setTaskName("training").setInitialMax(all)
-                .startsFrom(done, Duration.ZERO).setUpdateIntervalMillis(500)
-                .setConsumer(new ConsoleProgressBarConsumer(System.err)).build();
+    private static String speed(long clips, double seconds) {
+        return String.format(Locale.ROOT, "%.1f clips/s", clips / seconds);
     }
 
     @Override
     public void epoch(Trainer.Epoch epoch, Metrics metrics) {
         if (metrics != null) {
-            measures = String.format(Locale.ROOT, "  accuracy %.2f %%  mAP %.4f", 100 * metrics.accuracy(),
-                    metrics.meanAveragePrecision());
+            measures = List.of(String.format(Locale.ROOT, "mAP %.4f", metrics.meanAveragePrecision()),
+                    String.format(Locale.ROOT, "accuracy %.2f %%", 100 * metrics.accuracy()));
         }
         if (bar == null) {
-            line(String.format(Locale.ROOT, "epoch %d/%d  loss %.4f  %.1f clips/s%s%s", epoch.number(), epochs,
-                    epoch.loss(), epoch.clips() / epoch.seconds(), metrics == null ? "" : measures,
-                    left()));
+            line("epoch %d/%d".formatted(epoch.number(), epochs), String.format(Locale.ROOT, "loss %.4f", epoch.loss()),
+                    speed(epoch.clips(), epoch.seconds()), metrics == null ? "" : String.join("  ", measures));
         }
-    }
-
-    /** Time left, were the rest as fast as what this process did. */
-    private String left() {
-        double seconds = (System.nanoTime() - start) / 1e9;
-        return done == all ? "" : "  " + minutes(seconds * (all - done) / (done - firstBatch)) + " left";
-    }
-
-    private static String minutes(double seconds) {
-        return seconds < 60
-                ? String.format(Locale.ROOT, "%.0f s", seconds)
-                : seconds < 3600
-                        ? String.format(Locale.ROOT, "%.0f min", seconds / 60)
-                        : String.format(Locale.ROOT, "%.1f h", seconds / 3600);
     }
 
     @Override
@@ -93,11 +76,16 @@ final class TrainingProgress implements TrainingListener, AutoCloseable {
 
     @Override
     public void warning(String sentence) {
-        err.println((bar == null ? "" : "\n") + "audiomamba: " + sentence);
+        if (bar == null) {
+            err.println("audiomamba: " + sentence);
+        } else {
+            bar.print("audiomamba: " + sentence);
+        }
     }
 
-    private void line(String text) {
-        err.println(text);
+    private void line(String... words) {
+        err.println(Stream.concat(Stream.of(words), Stream.of(timeLeft.of(first, done, all)))
+                .filter(word -> !word.isEmpty()).collect(Collectors.joining("  ")));
         lastLine = System.nanoTime();
     }
 

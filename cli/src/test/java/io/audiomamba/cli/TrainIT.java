@@ -1,6 +1,7 @@
 package io.audiomamba.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.ObjectMapper;
@@ -42,12 +44,19 @@ class TrainIT {
 
     private Process start(List<String> launcher, String output, String... more) throws IOException {
         List<String> command = new ArrayList<>(launcher);
-        command.addAll(List.of("train", "--recipe", "esc50",
-                "--data", "data", "-o", output, "--device", "cpu", "--set", "model.preset=nano_s1_chunky", "--set",
-                "train.batch_size=2", "--set", "train.epochs=" + EPOCHS, "--set", "train.save_every=1", "--set",
-                "train.workers=1"));
+        command.addAll(arguments(output, EPOCHS));
         command.addAll(List.of(more));
+        return start(command);
+    }
+
+    private Process start(List<String> command) throws IOException {
         return new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true).start();
+    }
+
+    private static List<String> arguments(String output, int epochs) {
+        return List.of("train", "--recipe", "esc50", "--data", "data", "-o", output, "--device", "cpu", "--set",
+                "model.preset=nano_s1_chunky", "--set", "train.batch_size=2", "--set", "train.epochs=" + epochs,
+                "--set", "train.save_every=1", "--set", "train.workers=1");
     }
 
     // Process.destroy would close what is still to be read; a handle only sends SIGTERM.
@@ -96,6 +105,23 @@ class TrainIT {
         assertThat(losses("parts")).hasSize(EPOCHS).isEqualTo(losses("whole"));
         assertThat(folder.resolve("parts").resolve("last.safetensors"))
                 .hasSameBinaryContentAs(folder.resolve("whole").resolve("last.safetensors"));
+    }
+
+    /** With a bar, whose library knows about terminals, and about signals, which are Java's business. */
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void ctrlCInATerminal() throws Exception {
+        assumeTrue(Files.isExecutable(Path.of("/usr/bin/script")), "there is no script, which makes terminals");
+        // Whoever runs the tests in the background ignores Ctrl-C, and all processes would too.
+        Process process = start(List.of("script", "-qec", "env --default-signal=INT bash '" + LAUNCHER + "' "
+                + String.join(" ", arguments("run", 200)), "/dev/null"));
+        readTo("/200  loss", process.inputReader());
+        process.getOutputStream().write(3);
+        process.getOutputStream().flush();
+        String last = toEnd(process, 130);
+        assertThat(last).contains("clips/s", "%", "stopped; the same command with --resume goes on from here")
+                .doesNotContain("\tat ");
+        assertThat(folder.resolve("run").resolve("state.safetensors")).exists();
     }
 
     /** A limit on the size of files does what a full disk would. */
