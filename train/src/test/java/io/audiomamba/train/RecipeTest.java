@@ -48,7 +48,7 @@ class RecipeTest {
         assertThat(recipe.optimizer().lr()).isEqualTo(3e-4);
         assertThat(recipe.sampling()).isEqualTo(Recipe.Sampling.WEIGHTED);
         assertThat(recipe.augment().cutmixAlpha()).isEqualTo(1);
-        assertThat(recipe.schedule().kind()).as("of the base's base").isEqualTo(Recipe.ScheduleKind.STEPS);
+        assertThat(recipe.augment().crop()).as("of the base's base").isEqualTo(0.5);
         assertThat(recipe.train().epochs()).isEqualTo(5);
         assertThat(recipe.train().batchSize()).as("of the defaults").isEqualTo(32);
         assertThat(recipe.model().head()).isEqualTo(HeadKind.LINEAR);
