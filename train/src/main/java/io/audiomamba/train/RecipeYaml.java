@@ -27,7 +27,7 @@ import tools.jackson.dataformat.yaml.YAMLWriteFeature;
 final class RecipeYaml {
 
     static final List<String> NAMES = List.of("esc10", "esc50", "audioset-balanced", "audioset-full",
-            "ablation-transformer", "ablation-cutmix", "pretrain");
+            "ablation-scratch", "ablation-transformer", "ablation-cutmix", "pretrain");
 
     private static final String BASE = "base";
     private static final YAMLMapper YAML = YAMLMapper.builder()
