@@ -1,6 +1,7 @@
 package io.audiomamba.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
@@ -48,6 +49,22 @@ class MainTest {
         assertThat(result.code()).isEqualTo(Main.DONE);
         assertThat(result.out().lines()).hasSize(3);
         assertThat(result.out()).startsWith(clip + "  (1.0 s)").contains(" %  ");
+    }
+
+    @Test
+    void withoutAModelTheBundledOneTags() {
+        CommandRun result = CommandRun.of("tag", "--format", "json", "--top-k", 10, clip);
+        assertThat(result.err()).isEmpty();
+        assertThat(result.code()).isEqualTo(Main.DONE);
+        JsonNode tagged = new ObjectMapper().readTree(result.out());
+        assertThat(tagged.get("model").asString()).isEqualTo("esc10");
+        double sum = 0;
+        for (JsonNode tag : tagged.get("tags")) {
+            sum += tag.get("score").asDouble();
+        }
+        assertThat(sum).as("ten classes that share the probability").isCloseTo(1, within(1e-3));
+        assertThat(tagged.get("tags")).hasSize(10)
+                .anyMatch(tag -> tag.get("label").asString().equals("crackling fire"));
     }
 
     @Test
