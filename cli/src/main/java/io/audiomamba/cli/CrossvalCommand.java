@@ -4,9 +4,6 @@ import io.audiomamba.data.Dataset;
 import io.audiomamba.train.CrossValidation;
 import io.audiomamba.train.CrossValidation.Figure;
 import io.audiomamba.train.CrossValidationReport;
-import io.audiomamba.train.InitialWeights;
-import io.audiomamba.train.PretrainedWeights;
-import io.audiomamba.train.Recipe;
 import io.audiomamba.train.Trainer;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -43,8 +40,8 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
     @Option(names = "--part", paramLabel = "I/N", defaultValue = "1/1", description = "Make only every N-th run, beginning with the I-th, and no summary unless N is 1.")
     private String part;
 
-    @Option(names = "--init", paramLabel = "CHECKPOINT|NAME", description = "Each run begins with the weights of a checkpoint, as far as they fit, and with its architecture unless --set model.preset names another.")
-    private String init;
+    @Mixin
+    private InitialWeightsOption init;
 
     @Option(names = "--jobs", paramLabel = "N", defaultValue = "1", description = "Runs made at once in this process (${DEFAULT-VALUE}); several keep a GPU busy.")
     private int jobs;
@@ -66,22 +63,20 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
         threads.apply();
         Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
         CrossValidation validation = new CrossValidation(dataset, output);
-        if (init == null) {
-            validation.run(recipe.get(), InitialWeights.RANDOM, seeds, index - 1, parts, jobs, device.get(), this);
-        } else {
-            try (PretrainedWeights weights = PretrainedWeights.of(init, dataset.labels())) {
-                Recipe fitting = weights.variant().map(recipe::on).orElseGet(recipe::get);
-                validation.run(fitting, weights, seeds, index - 1, parts, jobs, device.get(), this);
+        return init.with(recipe, dataset.labels(), (chosen, weights) -> {
+            validation.run(chosen, weights, seeds, index - 1, parts, jobs, device.get(), this);
+            if (parts == 1) {
+                report(validation, dataset.title());
             }
-        }
-        if (parts == 1) {
-            CrossValidation.Summary summary = validation.summary();
-            print(summary);
-            boolean drawn = new CrossValidationReport(dataset.title(), summary, validation.runs()).write(output);
-            spec.commandLine().getOut()
-                    .println(output.resolve(drawn ? "crossval.{json,csv,png}" : "crossval.{json,csv}"));
-        }
-        return Main.DONE;
+            return Main.DONE;
+        });
+    }
+
+    private void report(CrossValidation validation, String title) {
+        CrossValidation.Summary summary = validation.summary();
+        print(summary);
+        boolean drawn = new CrossValidationReport(title, summary, validation.runs()).write(output);
+        spec.commandLine().getOut().println(output.resolve(drawn ? "crossval.{json,csv,png}" : "crossval.{json,csv}"));
     }
 
     @Override

@@ -4,7 +4,6 @@ import io.audiomamba.checkpoint.DType;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.train.CrossValidation;
 import io.audiomamba.train.InitialWeights;
-import io.audiomamba.train.PretrainedWeights;
 import io.audiomamba.train.Recipe;
 import io.audiomamba.train.TrainingRun;
 import java.io.PrintWriter;
@@ -45,8 +44,8 @@ final class TrainCommand implements Callable<Integer> {
     @Option(names = "--crossval", paramLabel = "DIR", description = "A finished cross-validation of this recipe: the model carries its figures and is calibrated by it.")
     private Path crossval;
 
-    @Option(names = "--init", paramLabel = "CHECKPOINT|NAME", description = "Begins with the weights of a checkpoint, as far as they fit, and with its architecture unless --set model.preset names another.")
-    private String init;
+    @Mixin
+    private InitialWeightsOption init;
 
     @Option(names = "--half", description = "Stores the models in float16.")
     private boolean half;
@@ -66,13 +65,8 @@ final class TrainCommand implements Callable<Integer> {
         CrossValidation.Summary calibration = crossval == null
                 ? null
                 : new CrossValidation(dataset, crossval).summary();
-        if (init == null) {
-            return train(recipe.get(), InitialWeights.RANDOM, training, validation, calibration);
-        }
-        try (PretrainedWeights weights = PretrainedWeights.of(init, dataset.labels())) {
-            Recipe fitting = weights.variant().map(recipe::on).orElseGet(recipe::get);
-            return train(fitting, weights, training, validation, calibration);
-        }
+        return init.with(recipe, dataset.labels(),
+                (chosen, weights) -> train(chosen, weights, training, validation, calibration));
     }
 
     private int train(Recipe chosen, InitialWeights weights, Dataset training, Dataset validation,

@@ -120,7 +120,7 @@ class DataCommandsTest {
             "train --recipe esc10 --data PACKED --fold 9 -o OUT | data.csv: there is no fold 9",
             "train --recipe esc10 --data PACKED --fold 1 -o OUT | without fold 1 there is no clip of rain",
             "crossval --recipe esc10 --data PACKED --part 0/3 -o OUT | --part must be like 2/15",
-            "crossval --recipe esc10 --data PACKED --seeds 0 -o OUT | --jobs 1 or more",
+            "crossval --recipe esc10 --data PACKED --seeds 0 -o OUT | --seeds and --jobs 1 or more",
             "pack --rate 16000 DATA -o PACKED | holds data.csv at 32000 Hz; pack data.csv at 16000 Hz into another"})
     void wrongUsage(String line, String message) {
         Path out = folder.resolve("never");

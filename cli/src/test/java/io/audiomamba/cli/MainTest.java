@@ -2,6 +2,7 @@ package io.audiomamba.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
@@ -65,6 +66,18 @@ class MainTest {
         assertThat(sum).as("ten classes that share the probability").isCloseTo(1, within(1e-3));
         assertThat(tagged.get("tags")).hasSize(10)
                 .anyMatch(tag -> tag.get("label").asString().equals("crackling fire"));
+    }
+
+    /** It was trained on them: what could fail is the way from its training to here. {@code -Desc10.dir} names another place. */
+    @Test
+    void theBundledModelKnowsItsTenSounds() {
+        Path esc10 = Path.of(System.getProperty("esc10.dir", "../../shared/data/esc10"));
+        assumeTrue(Files.isDirectory(esc10), esc10 + " is not there");
+        CommandRun result = CommandRun.of("evaluate", "--model", "esc10", "--data", esc10, "--fold", 1, "--format",
+                "json");
+        assertThat(result.code()).isEqualTo(Main.DONE);
+        JsonNode accuracy = new ObjectMapper().readTree(result.out()).at("/plain/accuracy/value");
+        assertThat(accuracy.asDouble()).isGreaterThanOrEqualTo(0.95);
     }
 
     @Test

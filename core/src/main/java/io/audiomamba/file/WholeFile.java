@@ -16,11 +16,14 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.UUID;
 import java.util.function.BiFunction;
+import java.util.regex.Pattern;
 
 /** Files that are written as a whole or not at all: they appear under their names only when they are complete. */
 public final class WholeFile {
 
     private static final String UNFINISHED = ".part";
+    private static final Pattern UNFINISHED_NAME = Pattern
+            .compile(".+\\.\\p{XDigit}{8}(-\\p{XDigit}{4}){3}-\\p{XDigit}{12}" + Pattern.quote(UNFINISHED));
 
     /** What writes the content. */
     @FunctionalInterface
@@ -100,9 +103,13 @@ public final class WholeFile {
         return file.resolveSibling(file.getFileName() + "." + UUID.randomUUID() + UNFINISHED);
     }
 
-    /** Deletes what processes that were killed left in {@code folder}, where nobody may be writing. */
+    /**
+     * Deletes what processes that were killed left in {@code folder}, where nobody may be writing: files that
+     * {@link #unfinished} named, not those of other programs, such as a browser's.
+     */
     public static void deleteUnfinished(Path folder) throws IOException {
-        try (DirectoryStream<Path> left = Files.newDirectoryStream(folder, "*" + UNFINISHED)) {
+        try (DirectoryStream<Path> left = Files.newDirectoryStream(folder,
+                file -> UNFINISHED_NAME.matcher(file.getFileName().toString()).matches())) {
             for (Path file : left) {
                 Files.delete(file);
             }

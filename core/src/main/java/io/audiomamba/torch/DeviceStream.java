@@ -44,7 +44,7 @@ public final class DeviceStream implements AutoCloseable {
         return device.is_cuda() && handle(device.index()).address() != 0;
     }
 
-    /** Waits for what was begun. */
+    /** Waits for what was begun. The stream itself stays: memory that LibTorch keeps belongs to it. */
     @Override
     public void close() {
         if (own != null) {

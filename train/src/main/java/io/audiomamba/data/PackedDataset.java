@@ -103,7 +103,7 @@ public final class PackedDataset implements Dataset.Sounds {
         short[] stored = tensor.data().toArray(ValueLayout.JAVA_SHORT_UNALIGNED);
         float[] samples = new float[stored.length];
         for (int i = 0; i < samples.length; i++) {
-            samples[i] = stored[i] * (1 / SCALE);
+            samples[i] = stored[i] / SCALE;
         }
         return samples;
     }

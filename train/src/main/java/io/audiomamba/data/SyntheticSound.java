@@ -101,7 +101,7 @@ final class SyntheticSound {
         return labels.stream().map(name -> name.toLowerCase(Locale.ROOT)).toList();
     }
 
-    /** 2 to 5 s, within -1 and 1. */
+    /** 2 to 5 s, within -1 and 1. To be called once: it goes on where the drawing of the sound stopped. */
     float[] render(int sampleRate) {
         SplittableRandom own = random.split();
         double frequency = own.nextDouble(SLOWEST[rate], SLOWEST[rate + 1]);

@@ -117,7 +117,7 @@ public final class CrossValidation {
      * @param weights  that each run begins with
      * @param part     this call makes the runs whose number, counted from 0, leaves the rest {@code part} when divided by
      *                 {@code parts}
-     * @param jobs     how many runs are made at once, each in a thread of its own
+     * @param jobs     how many runs, 1 or more, are made at once, each in a thread of its own
      * @param listener called by these threads
      */
     public void run(Recipe recipe, InitialWeights weights, int seeds, int part, int parts, int jobs, Device device,
@@ -132,9 +132,10 @@ public final class CrossValidation {
                 missing.add(() -> write(run(recipe.withSeed(seed), weights, fold, device, listener)));
             }
         }
-        try (ExecutorService threads = Executors.newFixedThreadPool(jobs)) {
+        int workers = Math.clamp(missing.size(), 1, jobs);
+        try (ExecutorService threads = Executors.newFixedThreadPool(workers)) {
             List<Future<?>> all = new ArrayList<>();
-            for (int i = 0; i < jobs; i++) {
+            for (int i = 0; i < workers; i++) {
                 all.add(threads.submit(() -> work(missing, device)));
             }
             for (Future<?> thread : all) {
@@ -197,7 +198,7 @@ public final class CrossValidation {
         }
     }
 
-    /** Initial weights serve one model after the other. */
+    /** Initial weights count what they gave to a model: they serve one after the other. */
     private static Trainer trainer(Recipe recipe, InitialWeights weights, Dataset training, Device device) {
         synchronized (weights) {
             return new Trainer(recipe, training, device, weights);

@@ -1,8 +1,8 @@
 package io.audiomamba.train;
 
 import io.audiomamba.data.CsvTable;
-import io.audiomamba.file.WholeFile;
 import io.audiomamba.evaluation.Metrics;
+import io.audiomamba.file.WholeFile;
 import io.audiomamba.train.CrossValidation.Figure;
 import io.audiomamba.train.CrossValidation.Run;
 import io.audiomamba.train.CrossValidation.Summary;

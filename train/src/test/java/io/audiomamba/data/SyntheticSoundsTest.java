@@ -3,6 +3,7 @@ package io.audiomamba.data;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
 class SyntheticSoundsTest {
@@ -40,14 +41,31 @@ class SyntheticSoundsTest {
 
     @Test
     void aLevelToneHasThePitchThatItsLabelNames() {
-        Clip tone = dataset.clips().stream().filter(clip -> has(clip, "tone") && has(clip, "level")
-                && has(clip, "steady") && has(clip, "pitch 2")).findFirst().orElseThrow();
-        float[] samples = dataset.sounds().read(tone, RATE);
-        int lag = 40;
+        float[] samples = sound("tone", "level", "steady", "pitch 2");
+        assertThat(pitch(samples, 0)).isBetween(4 * 70.0 * 0.98, 8 * 70.0 * 1.02);
+    }
+
+    @Test
+    void aRisingToneRisesAndAFallingOneFalls() {
+        float[] rising = sound("tone", "rise", "steady", "pitch 2");
+        assertThat(pitch(rising, rising.length / 2)).isGreaterThan(1.02 * pitch(rising, 0));
+        float[] falling = sound("tone", "fall", "steady", "pitch 2");
+        assertThat(pitch(falling, falling.length / 2)).isLessThan(0.98 * pitch(falling, 0));
+    }
+
+    private float[] sound(String... labels) {
+        Clip clip = dataset.clips().stream().filter(any -> Arrays.stream(labels).allMatch(label -> has(any, label)))
+                .findFirst().orElseThrow();
+        return dataset.sounds().read(clip, RATE);
+    }
+
+    /** In hertz, of a fifth of a second from {@code from} on: the lag at which it is most like itself. */
+    private static double pitch(float[] samples, int from) {
+        int lag = 0;
         double best = 0;
-        for (int candidate = 40; candidate < 200; candidate++) {
+        for (int candidate = 28; candidate < 220; candidate++) {
             double sum = 0;
-            for (int i = 0; i < RATE; i++) {
+            for (int i = from; i < from + RATE / 5; i++) {
                 sum += samples[i] * samples[i + candidate];
             }
             if (sum > best) {
@@ -55,7 +73,7 @@ class SyntheticSoundsTest {
                 lag = candidate;
             }
         }
-        assertThat((double) RATE / lag).isBetween(4 * 70.0 * 0.98, 8 * 70.0 * 1.02);
+        return (double) RATE / lag;
     }
 
     private boolean has(Clip clip, String label) {

@@ -9,6 +9,8 @@ import io.audiomamba.data.Dataset;
 import io.audiomamba.data.Tones;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.evaluation.Predictions;
+import io.audiomamba.model.ModelConfig;
+import io.audiomamba.model.Parameters;
 import io.audiomamba.torch.Devices;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -17,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,7 +40,11 @@ class CrossValidationTest {
     private final List<String> skipped = Collections.synchronizedList(new ArrayList<>());
 
     private void run(Dataset dataset, int seeds, int part, int parts) {
-        new CrossValidation(dataset, folder).run(RECIPE, InitialWeights.RANDOM, seeds, part, parts, 2, Devices.cpu(),
+        run(dataset, InitialWeights.RANDOM, seeds, part, parts);
+    }
+
+    private void run(Dataset dataset, InitialWeights weights, int seeds, int part, int parts) {
+        new CrossValidation(dataset, folder).run(RECIPE, weights, seeds, part, parts, 2, Devices.cpu(),
                 new CrossValidation.Listener() {
                     @Override
                     public void epoch(String run, Trainer.Epoch epoch) {
@@ -141,6 +148,24 @@ class CrossValidationTest {
                 "fold 1 seed 7: broken: is damaged after 0.10 s.", "fold 2 seed 7: broken: is damaged after 0.10 s.");
         assertThat(new CrossValidation(dataset, folder).runs()).allMatch(run -> run.plain().clips().size() == 2);
         assertThat(new CrossValidation(dataset, folder).summary().runs()).isEqualTo(2);
+    }
+
+    @Test
+    void everyRunBeginsWithTheGivenWeights() {
+        AtomicInteger models = new AtomicInteger();
+        run(TONES, new InitialWeights() {
+            @Override
+            public Parameters.Source source(ModelConfig model, Parameters.Source random) {
+                models.incrementAndGet();
+                return random;
+            }
+
+            @Override
+            public String provenance() {
+                return "counted";
+            }
+        }, 1, 0, 1);
+        assertThat(models).hasValue(2);
     }
 
     @Test
