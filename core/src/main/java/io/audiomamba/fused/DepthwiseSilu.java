@@ -20,7 +20,7 @@ public final class DepthwiseSilu {
     private static final int WARPS = 8;
     private static final int STRIP = 8;
     private static final int TAPS = 9;
-    /** Strips are dealt to so many blocks at the most in the backward pass, which writes a sum for each. */
+    /** Strips are dealt to so many blocks at the most: each reads the weights, and in the backward pass writes a sum. */
     private static final int MOST_BLOCKS = 528;
 
     private DepthwiseSilu() {}
@@ -66,27 +66,27 @@ public final class DepthwiseSilu {
             return new Struct(List.of(), (int) x.size(0), (int) x.size(1), (int) x.size(2), (int) step);
         }
 
-        private Extent extent(int mostBlocks) {
+        private Extent extent() {
             long strips = x.size(0) * x.size(1) * Math.ceilDiv(x.size(2), STRIP);
             int lane = x.size(3) % 2 == 0 ? 2 : 1;
-            return new Extent((int) Math.min(mostBlocks, Math.ceilDiv(strips, WARPS)),
+            return new Extent((int) Math.min(MOST_BLOCKS, Math.ceilDiv(strips, WARPS)),
                     (int) Math.ceilDiv(x.size(3), 32 * lane), 1, 32 * WARPS);
         }
 
         Tensor forward() {
             Tensor y = Tensors.emptyBeside(x, x.scalar_type().intern(), Tensors.shape(x));
-            module().launch("convolve", extent(Integer.MAX_VALUE), x, weight, bias, y, grid(x.stride(2)), 0);
+            module().launch("convolve", extent(), x, weight, bias, y, grid(x.stride(2)), 0);
             return y;
         }
 
         Tensor[] backward(Tensor gradY) {
-            Extent extent = extent(MOST_BLOCKS);
+            Extent extent = extent();
             Tensor gradConvolved = Tensors.emptyBeside(x, x.scalar_type().intern(), Tensors.shape(x));
             Tensor parameters = Tensors.emptyBeside(x, ScalarType.Float, extent.x(), TAPS + 1, x.size(3));
             module().launch("backward", extent, x, weight, bias, gradY.to(x.scalar_type()).contiguous(), gradConvolved,
                     parameters, grid(x.stride(2)));
             Tensor gradX = torch.empty_like(gradConvolved);
-            module().launch("convolve", extent(Integer.MAX_VALUE), gradConvolved, weight, null, gradX, grid(x.size(3)),
+            module().launch("convolve", extent(), gradConvolved, weight, null, gradX, grid(x.size(3)),
                     1);
             Tensor sums = parameters.sum(0);
             Tensor gradWeight = sums.narrow(0, 0, TAPS).t().contiguous().view(Tensors.shape(weight));

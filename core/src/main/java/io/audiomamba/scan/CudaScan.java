@@ -17,18 +17,22 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * The fused scan on an NVIDIA GPU; {@code selective_scan.cu} holds the kernels and says how they work. Tokens and
- * projections may be float32, bfloat16 or float16; states and sums are float32.
+ * The fused scan on an NVIDIA GPU; {@code selective_scan_forward.cu} and {@code selective_scan_backward.cu} hold
+ * the kernels and say how they work. Tokens and projections may be float32, bfloat16 or float16; states and sums are
+ * float32.
  */
 final class CudaScan implements ScanKernel {
 
-    /** As in {@code selective_scan.cu}. */
+    /** As in {@code chunk.cuh}. */
     private static final int CHUNK = 64;
 
     private static final int TILES = 4;
     private static final int AXES = 2;
     private static final int WARP = 32;
     private static final int RANK_STEP = 16;
+    /** Above it the gradients of the projection do not fit into the registers of a kernel that does all else. */
+    private static final int HIGHEST_FUSED_RANK = 16;
+    private static final int SMALL_BLOCK = 256;
     private static final double LOG2E = 1 / Math.log(2);
 
     @Override
@@ -44,34 +48,44 @@ final class CudaScan implements ScanKernel {
     /**
      * The operands as the kernels take them, and how a launch is cut.
      *
-     * @param weight W_dt times log2(e), (4, D, R), in the type of the tokens
+     * @param weight      W_dt times log2(e), (4, D, R), in the type of the tokens; for tensor cores R is rounded up
+     * @param fused       whether the kernels find the gradients of the step sizes' projection themselves
      */
-    private record Launch(ScanInputs in, Tensor weight, CudaModule module, Struct operands, int threads, int blocks,
-            int chunks) {
+    private record Launch(ScanInputs in, Tensor weight, boolean fused, CudaModule module, Struct operands,
+            int threads, int blocks, int chunks) {
 
-        static Launch of(ScanInputs given) {
+        /** @param pass {@code forward} or {@code backward} */
+        static Launch of(ScanInputs given, String pass) {
             ScalarType type = type(given.tokens().scalar_type().intern());
+            int device = given.tokens().device().index();
+            boolean tensorCores = CudaModule.hasTensorCores(type, device);
+            boolean fused = tensorCores && given.rank() <= HIGHEST_FUSED_RANK;
             ScanInputs in = new ScanInputs(given.tokens().to(type).contiguous(),
                     given.projections().to(type).contiguous(), parameter(given.dtWeight()), parameter(given.dtBias()),
                     parameter(given.aLogs()), parameter(given.skip()));
-            Tensor weight = in.dtWeight().mul(new Scalar(LOG2E)).to(type);
-            List<Tensor> operands = List.of(in.tokens(), in.projections(), padded(weight, type),
-                    in.dtBias().mul(new Scalar(LOG2E)), in.aLogs(), in.skip());
-            int warps = in.rank() + 2 * in.stateSize() > 70 ? 2 : 3;
-            int threads = WARP * Math.min(warps, Math.ceilDiv(in.channels(), WARP));
-            return new Launch(in, weight, compiled(in, type),
-                    new Struct(operands, in.height(), in.width(), in.channels()), threads,
-                    Math.ceilDiv(in.channels(), threads), Math.ceilDiv(in.height() * in.width(), CHUNK));
+            CudaModule module = CudaModule.of(CudaScan.class, "selective_scan_" + pass + ".cu",
+                    List.of("N=" + in.stateSize(), "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
+                            "TENSOR_CORES=" + (tensorCores ? 1 : 0), "FUSED=" + (fused ? 1 : 0)),
+                    device);
+            int rank = tensorCores ? Math.ceilDiv(in.rank(), RANK_STEP) * RANK_STEP : in.rank();
+            Tensor weight = torch.empty(new long[] {DIRECTIONS, in.channels(), rank}, in.tokens().options(), null);
+            Tensor bias = torch.empty_like(in.dtBias());
+            module.launch("prepare", forEach(weight.numel()), in.dtWeight(), in.dtBias(), weight, bias, in.channels());
+            int threads = Math.min(module.mostThreads(pass + "_merged"), Math.ceilDiv(in.channels(), WARP) * WARP);
+            return new Launch(in, weight, fused, module,
+                    new Struct(List.of(in.tokens(), in.projections(), weight, bias, in.aLogs(), in.skip()),
+                            in.height(), in.width(), in.channels()),
+                    threads, Math.ceilDiv(in.channels(), threads),
+                    Math.ceilDiv(in.height() * in.width(), CHUNK));
+        }
+
+        /** A thread for each of {@code elements}. */
+        static Extent forEach(long elements) {
+            return new Extent((int) Math.ceilDiv(elements, SMALL_BLOCK), 1, 1, SMALL_BLOCK);
         }
 
         private static Tensor parameter(Tensor tensor) {
             return tensor.to(ScalarType.Float).contiguous();
-        }
-
-        /** For tensor cores, which 16-bit types are multiplied by, the rank is a multiple of 16. */
-        private static Tensor padded(Tensor weight, ScalarType type) {
-            long missing = type == ScalarType.Float ? 0 : Math.floorMod(-weight.size(-1), RANK_STEP);
-            return torch.constant_pad_nd(weight, new long[] {0, missing}, new Scalar(0)).contiguous();
         }
 
         /** One float32 for each channel, direction, image and {@code perChunk} of a chunk. */
@@ -96,13 +110,13 @@ final class CudaScan implements ScanKernel {
                     : uninitialised(Tensors.shape(result));
         }
 
-        /** The pass over every chunk by itself. */
-        void local(String kernel, Object... arguments) {
-            launch(kernel, new Extent(AXES * chunks, blocks, in.batch(), threads), arguments);
-        }
-
-        /** The pass along the chunks. */
-        void carry(Tensor states, Tensor sums, boolean adjoint) {
+        /** The pass over every chunk by itself, and that along the chunks; nothing enters the only one. */
+        void entering(String kernel, List<Tensor> arguments, Tensor states, Tensor sums, boolean adjoint) {
+            if (chunks == 1) {
+                states.zero_();
+                return;
+            }
+            launch(kernel, new Extent(AXES * chunks, blocks, in.batch(), threads), arguments.toArray());
             launch("carry", new Extent(DIRECTIONS * in.stateSize(), blocks, in.batch(), threads), states, sums,
                     adjoint ? 1 : 0);
         }
@@ -140,77 +154,81 @@ final class CudaScan implements ScanKernel {
         }
     }
 
-    private static CudaModule compiled(ScanInputs in, ScalarType type) {
-        return CudaModule.of(CudaScan.class, "selective_scan.cu",
-                List.of("N=" + in.stateSize(), "R=" + in.rank(), "TYPE=" + CudaModule.code(type)),
-                in.tokens().device().index());
-    }
-
     private static ScalarType type(ScalarType type) {
         return type == ScalarType.BFloat16 || type == ScalarType.Half ? type : ScalarType.Float;
     }
 
     @Override
     public Result forward(ScanInputs inputs, boolean withBackward) {
-        Launch launch = Launch.of(inputs);
+        Launch launch = Launch.of(inputs, "forward");
         long states = launch.in().stateSize();
         boolean keepsTiles = withBackward && launch.keepsTiles();
         Tensor kept = launch.perChunk(1 + states * (keepsTiles ? TILES : 1)).flatten();
         Kept parts = Kept.of(kept, launch);
         Tensor entering = keepsTiles ? launch.perChunk(states) : parts.states();
-        launch.local("forward_local", entering, parts.sums());
-        launch.carry(entering, parts.sums(), false);
+        launch.entering("forward_local", List.of(entering, parts.sums()), entering, parts.sums(), false);
         Tensor merged = launch.likeTokens(Tensors.shape(inputs.tokens()));
-        launch.merged("forward_merged", entering, keepsTiles ? parts.states() : null, launch.partial(merged), merged);
+        launch.merged("forward_merged", entering, keepsTiles ? parts.states() : null,
+                launch.partial(merged), merged);
         return new Result(merged.to(inputs.tokens().scalar_type()), withBackward ? kept : null);
     }
 
     @Override
     public ScanInputs backward(ScanInputs inputs, Tensor kept, Tensor gradMerged) {
-        Launch launch = Launch.of(inputs);
+        Launch launch = Launch.of(inputs, "backward");
         ScanInputs in = launch.in();
         Kept parts = Kept.of(kept, launch);
         long tokens = (long) in.batch() * in.height() * in.width();
         long states = in.stateSize();
         Tensor grad = gradMerged.to(in.tokens().scalar_type()).contiguous();
         Tensor adjoints = launch.perChunk(states);
-        launch.local("backward_local", grad, adjoints);
-        launch.carry(adjoints, parts.sums(), true);
+        launch.entering("backward_local", List.of(grad, adjoints), adjoints, parts.sums(), true);
         Tensor gradTokens = launch.likeTokens(Tensors.shape(in.tokens()));
-        Tensor steps = launch.likeTokens(DIRECTIONS, tokens, in.channels());
-        Tensor matrices = launch.uninitialised(launch.blocks(), tokens, DIRECTIONS, 2 * states);
-        Tensor parameters = launch.uninitialised((long) in.batch() * launch.chunks(), DIRECTIONS, states + 2,
-                in.channels());
+        boolean fused = launch.fused();
+        Tensor steps = fused ? null : launch.likeTokens(DIRECTIONS, tokens, in.channels());
+        long[] projected = {launch.blocks(), tokens, DIRECTIONS, 2 * states + (fused ? in.rank() : 0)};
+        Tensor projections = fused && launch.blocks() == 1
+                ? launch.likeTokens(projected)
+                : launch.uninitialised(projected);
+        Tensor parameters = launch.uninitialised((long) in.batch() * launch.chunks(), DIRECTIONS,
+                2 + states + (fused ? in.rank() : 0), in.channels());
         launch.merged("backward_merged", grad, parts.states(), adjoints,
-                new Struct(List.of(launch.partial(gradTokens), gradTokens, steps, matrices, parameters)));
-        return assemble(inputs, launch, gradTokens, steps, matrices.sum(0), parameters.sum(0));
-    }
-
-    /**
-     * The rest, which is matrix products: the step sizes' projection, and sums.
-     *
-     * @param steps      of W x + b times log2(e), (4, B L, D)
-     * @param matrices   (B L, 4, 2 N)
-     * @param parameters (4, N + 2, D)
-     */
-    private static ScanInputs assemble(ScanInputs inputs, Launch launch, Tensor tokens, Tensor steps, Tensor matrices,
-            Tensor parameters) {
-        ScanInputs in = launch.in();
-        long states = in.stateSize();
-        Tensor lowRank = in.projections().narrow(-1, 0, in.rank()).flatten(0, 2).permute(1, 0, 2);
-        Tensor gradLowRank = torch.bmm(steps, launch.weight()).permute(1, 0, 2);
-        // Image by image: one product over all tokens would leave most of the GPU idle.
-        Tensor gradWeight = steps.unflatten(1, in.batch(), -1).transpose(2, 3)
-                .matmul(lowRank.unflatten(1, in.batch(), -1)).to(ScalarType.Float).sum(1).mul(new Scalar(LOG2E));
-        Tensor projections = torch.cat(new TensorVector(gradLowRank.to(ScalarType.Float), matrices), -1)
-                .view(Tensors.shape(in.projections()));
-        Tensor gradA = parameters.narrow(1, 0, states).transpose(1, 2).flatten(0, 1);
-        ScanInputs gradients = new ScanInputs(tokens, projections, gradWeight, parameters.select(1, states + 1),
-                gradA.mul(in.aLogs().exp().neg()), parameters.select(1, states).flatten());
+                new Struct(Arrays.asList(launch.partial(gradTokens), gradTokens, steps, projections, parameters)));
+        projections = launch.blocks() == 1 ? projections.squeeze(0) : projections.sum(0);
+        ScanInputs gradients = new ScanInputs(gradTokens,
+                (fused ? projections : withLowRank(launch, projections, steps)).view(Tensors.shape(in.projections())),
+                fused ? torch.empty_like(in.dtWeight()) : weightGradient(launch, steps),
+                torch.empty_like(in.dtBias()), torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
+        launch.module().launch("deliver", Launch.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
+                gradients.aLogs(), gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
         Tensor[] result = gradients.tensors();
         for (int i = 0; i < result.length; i++) {
             result[i] = result[i].to(inputs.tensors()[i].scalar_type()).contiguous();
         }
         return ScanInputs.of(result);
+    }
+
+    /**
+     * The gradient of W_dt where the kernels do not find it.
+     *
+     * @param steps the gradient of W x + b times log2(e), (4, B L, D)
+     */
+    private static Tensor weightGradient(Launch launch, Tensor steps) {
+        ScanInputs in = launch.in();
+        Tensor lowRank = in.projections().narrow(-1, 0, in.rank()).flatten(0, 2).permute(1, 0, 2);
+        // Image by image: one product over all tokens would leave most of the GPU idle.
+        return steps.unflatten(1, in.batch(), -1).transpose(2, 3).matmul(lowRank.unflatten(1, in.batch(), -1))
+                .to(ScalarType.Float).sum(1).mul(new Scalar(LOG2E));
+    }
+
+    /**
+     * The gradient of the low rank before those of B_t and C_t.
+     *
+     * @param matrices (B L, 4, 2 N)
+     * @param steps    the gradient of W x + b times log2(e), (4, B L, D)
+     */
+    private static Tensor withLowRank(Launch launch, Tensor matrices, Tensor steps) {
+        Tensor lowRank = torch.bmm(steps, launch.weight().narrow(-1, 0, launch.in().rank())).permute(1, 0, 2);
+        return torch.cat(new TensorVector(lowRank.to(ScalarType.Float), matrices), -1);
     }
 }

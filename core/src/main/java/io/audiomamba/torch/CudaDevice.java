@@ -26,6 +26,7 @@ final class CudaDevice {
     private static final int LONGEST_NAME = 256;
     private static final int COMPUTE_CAPABILITY_MAJOR = 75;
     private static final int COMPUTE_CAPABILITY_MINOR = 76;
+    private static final int FIRST_WITH_BFLOAT16 = 8;
     private static final int NON_BLOCKING = 1;
 
     private static final Map<Integer, CudaDevice> DEVICES = new ConcurrentHashMap<>();
@@ -71,6 +72,11 @@ final class CudaDevice {
     /** As NVRTC calls it, such as sm_90. */
     String architecture() {
         return "sm_" + attribute(COMPUTE_CAPABILITY_MAJOR) + attribute(COMPUTE_CAPABILITY_MINOR);
+    }
+
+    /** Whether its tensor cores multiply both types of 16 bits with sums in float32: from sm_80 on. */
+    boolean multipliesIn16Bits() {
+        return attribute(COMPUTE_CAPABILITY_MAJOR) >= FIRST_WITH_BFLOAT16;
     }
 
     private int attribute(int attribute) {

@@ -16,6 +16,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -25,6 +27,9 @@ public final class CudaModule {
     private static final MethodHandle LOAD = CudaDevice.DRIVER.function("cuModuleLoadData", ADDRESS, ADDRESS);
     private static final MethodHandle FUNCTION = CudaDevice.DRIVER.function("cuModuleGetFunction", ADDRESS, ADDRESS,
             ADDRESS);
+    private static final MethodHandle ATTRIBUTE = CudaDevice.DRIVER.function("cuFuncGetAttribute", ADDRESS, JAVA_INT,
+            ADDRESS);
+    private static final int MAX_THREADS_PER_BLOCK = 0;
     private static final MethodHandle LAUNCH = CudaDevice.DRIVER.function("cuLaunchKernel", ADDRESS, JAVA_INT, JAVA_INT,
             JAVA_INT,
             JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, ADDRESS);
@@ -32,10 +37,12 @@ public final class CudaModule {
     /** The extents of a launch: blocks in x, y and z, and threads in each. */
     public record Extent(int x, int y, int z, int threads) {}
 
-    /** A structure of pointers, then ints, that a kernel takes by value. */
+    /** A structure of pointers (null is no memory), then ints, that a kernel takes by value. */
     public record Struct(List<Tensor> pointers, int... numbers) {}
 
     private record Key(Class<?> owner, String resource, List<String> definitions, int device) {}
+
+    private static final Pattern INCLUDE = Pattern.compile("(?m)^#include \"(.+)\"$");
 
     private static final Map<Key, CudaModule> MODULES = new ConcurrentHashMap<>();
 
@@ -47,7 +54,7 @@ public final class CudaModule {
     /**
      * Compiles, or finds compiled, a source file with {@code numbers.cuh} before it.
      *
-     * @param owner       beside whose class the file is
+     * @param owner       beside whose class the file is, and what it includes
      * @param definitions macros, such as {@code N=16}
      * @param device      number of the GPU
      * @throws EnvironmentException with one sentence if driver or compiler are missing or do not go together
@@ -57,9 +64,12 @@ public final class CudaModule {
                 text(CudaModule.class, "numbers.cuh") + text(owner, resource), definitions, device));
     }
 
+    /** A source with what it includes, which lies beside it. */
     private static String text(Class<?> owner, String resource) {
         try (InputStream source = owner.getResourceAsStream(resource)) {
-            return new String(source.readAllBytes(), StandardCharsets.UTF_8);
+            String text = new String(source.readAllBytes(), StandardCharsets.UTF_8);
+            return INCLUDE.matcher(text)
+                    .replaceAll(include -> Matcher.quoteReplacement(text(owner, include.group(1))));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -68,6 +78,14 @@ public final class CudaModule {
     /** What {@code numbers.cuh} calls a type of numbers in memory; all but bfloat16 and float16 count as float32. */
     public static int code(ScalarType type) {
         return type == ScalarType.BFloat16 ? 1 : type == ScalarType.Half ? 2 : 0;
+    }
+
+    /**
+     * Whether matrices of this type can be multiplied by tensor cores with sums in float32 on GPU number
+     * {@code device}, which kernels for bfloat16 and float16 then make use of.
+     */
+    public static boolean hasTensorCores(ScalarType type, int device) {
+        return code(type) != 0 && CudaDevice.of(device).multipliesIn16Bits();
     }
 
     private CudaModule(String source, List<String> definitions, int index) {
@@ -112,6 +130,18 @@ public final class CudaModule {
         }
     }
 
+    /** The most threads that a block of a kernel may have. */
+    public int mostThreads(String kernel) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment number = arena.allocate(JAVA_INT);
+            CudaDevice.check(
+                    NativeLibrary.call(ATTRIBUTE, number, MAX_THREADS_PER_BLOCK,
+                            functions.computeIfAbsent(kernel, this::function)),
+                    "describe " + kernel);
+            return number.get(JAVA_INT, 0);
+        }
+    }
+
     private MemorySegment function(String kernel) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment pointer = arena.allocate(ADDRESS);
@@ -132,7 +162,8 @@ public final class CudaModule {
                         .toIntExact(JAVA_LONG.byteSize() * (pointers.size() + (struct.numbers().length + 1) / 2));
                 MemorySegment memory = arena.allocate(bytes, JAVA_LONG.byteAlignment());
                 for (int i = 0; i < pointers.size(); i++) {
-                    memory.setAtIndex(JAVA_LONG, i, pointers.get(i).data_ptr().address());
+                    Tensor pointer = pointers.get(i);
+                    memory.setAtIndex(JAVA_LONG, i, pointer == null ? 0 : pointer.data_ptr().address());
                 }
                 MemorySegment.copy(struct.numbers(), 0, memory, JAVA_INT, JAVA_LONG.byteSize() * pointers.size(),
                         struct.numbers().length);

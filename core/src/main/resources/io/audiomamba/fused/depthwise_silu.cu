@@ -1,8 +1,9 @@
 // SiLU(3 x 3 depthwise convolution), channels last, and its gradient: io.audiomamba.fused.DepthwiseSilu launches these
 // kernels, compiled with CHANNELS and TYPE defined.
 //
-// A lane holds V channels; a warp works through strips of STRIP neighbouring tokens of a row, keeping the three columns
-// of the window in registers: each token is read three times instead of nine, twice of these from the cache.
+// A lane holds V channels; a warp works through strips of STRIP neighbouring tokens of a row. It reads all that a strip
+// needs before it computes, so that many reads are on their way at once: each token is read three times instead of
+// nine, twice of these from the cache.
 
 constexpr int C = CHANNELS;
 constexpr int V = C % 2 == 0 ? 2 : 1;
@@ -12,77 +13,100 @@ constexpr int TAPS = 9;
 
 typedef Type<TYPE>::of value;
 
+// V values as they come from memory; as numbers the compiler would give each a register.
+template <int BYTES>
+struct Bits;
+template <>
+struct Bits<2> {
+    typedef unsigned short of;
+};
+template <>
+struct Bits<4> {
+    typedef unsigned of;
+};
+template <>
+struct Bits<8> {
+    typedef unsigned long long of;
+};
+typedef Bits<V * sizeof(value)>::of bits;
+
+__device__ float number(bits x, int v) { return toFloat(((const value*)&x)[v]); }
+
 struct Grid {
     int images, height, width;
     int stride; // between neighbouring tokens of the input
     __device__ int strips() const { return (width + STRIP - 1) / STRIP; }
-    __device__ long long items() const { return (long long)images * height * strips(); }
+    __device__ int items() const { return images * height * strips(); }
 };
 
-// One strip: where it is, and its window's columns in registers.
+// One strip: where it is, and what its windows see.
 struct Strip {
     const Grid& grid;
     int x, y;
-    long long row; // the first token of the row
+    long long row;           // the first token of the row
+    bits seen[STRIP + 2][3]; // columns, then lines
 
-    __device__ Strip(const Grid& grid, long long item) : grid(grid) {
+    __device__ Strip(const Grid& grid, int item) : grid(grid) {
         x = item % grid.strips() * STRIP;
-        long long line = item / grid.strips();
+        int line = item / grid.strips();
         y = line % grid.height;
-        row = line * grid.width;
+        row = (long long)line * grid.width;
     }
 
-    __device__ void column(const value* from, int at, float values[3][V]) const {
+    __device__ void read(const value* from) {
 #pragma unroll
-        for (int dy = 0; dy < 3; dy++) {
-            int line = y + dy - 1;
-            if (at >= 0 && at < grid.width && line >= 0 && line < grid.height) {
-                load<V>(from + (row + (dy - 1) * (long long)grid.width + at) * grid.stride, values[dy]);
-            } else {
-                for (int v = 0; v < V; v++) {
-                    values[dy][v] = 0;
-                }
+        for (int line = 0; line < 3; line++) {
+            const value* at = from + (row + (line - 1) * (long long)grid.width + x - 1) * grid.stride;
+            bool exists = y + line >= 1 && y + line <= grid.height;
+#pragma unroll
+            for (int column = 0; column < STRIP + 2; column++) {
+                seen[column][line] = exists && x + column >= 1 && x + column <= grid.width
+                        ? *(const bits*)(at + column * grid.stride)
+                        : 0;
             }
         }
     }
+
+    // What tap j of a token sees.
+    __device__ float at(int token, int j, int v) const { return number(seen[token + j % 3][j / 3], v); }
 };
 
-__device__ float logistic(float x) { return 1 / (1 + exp2Fast(-LOG2E * x)); }
+__device__ float logistic(float x) { return __fdividef(1, 1 + exp2Fast(-LOG2E * x)); }
 
 // weight: (C, 9). `bias` may be null. With `transposed` the window is turned by half and nothing is activated: the
 // gradient of the convolution's input from that of its output.
 extern "C" __global__ void convolve(const value* input, const float* weight, const float* bias, value* output,
         Grid grid, int transposed) {
     int c = (blockIdx.y * 32 + threadIdx.x % 32) * V;
-    long long item = (long long)blockIdx.x * WARPS + threadIdx.x / 32;
-    if (c >= C || item >= grid.items()) {
+    if (c >= C) {
         return;
     }
-    float taps[TAPS][V], shift[V], window[3][3][V];
+    float taps[TAPS][V], shift[V];
     for (int v = 0; v < V; v++) {
         shift[v] = bias && !transposed ? bias[c + v] : 0;
         for (int j = 0; j < TAPS; j++) {
             taps[j][v] = weight[(c + v) * TAPS + (transposed ? TAPS - 1 - j : j)];
         }
     }
-    Strip strip(grid, item);
-    strip.column(input + c, strip.x - 1, window[0]);
-    strip.column(input + c, strip.x, window[1]);
+    for (int item = blockIdx.x * WARPS + threadIdx.x / 32; item < grid.items(); item += gridDim.x * WARPS) {
+        Strip strip(grid, item);
+        strip.read(input + c);
+        value* to = output + (strip.row + strip.x) * C + c;
 #pragma unroll
-    for (int s = 0; s < STRIP; s++) {
-        if (strip.x + s < grid.width) {
-            strip.column(input + c, strip.x + s + 1, window[(s + 2) % 3]);
-            float sum[V];
+        for (int s = 0; s < STRIP; s++) {
+            if (strip.x + s < grid.width) {
+                float sum[V];
 #pragma unroll
-            for (int v = 0; v < V; v++) {
-                sum[v] = shift[v];
+                for (int v = 0; v < V; v++) {
+                    sum[v] = shift[v];
 #pragma unroll
-                for (int j = 0; j < TAPS; j++) {
-                    sum[v] += taps[j][v] * window[(s + j % 3) % 3][j / 3][v];
+                    for (int j = 0; j < TAPS; j++) {
+                        sum[v] += taps[j][v] * strip.at(s, j, v);
+                    }
+                    sum[v] = transposed ? sum[v] : sum[v] * logistic(sum[v]);
                 }
-                sum[v] = transposed ? sum[v] : sum[v] * logistic(sum[v]);
+                store<V>(to + s * C, sum);
             }
-            store<V>(output + (strip.row + strip.x + s) * C + c, sum);
         }
     }
 }
@@ -102,35 +126,36 @@ extern "C" __global__ void backward(const value* input, const float* weight, con
             taps[j][v] = exists ? weight[(c + v) * TAPS + j] : 0;
         }
     }
-    for (long long item = (long long)blockIdx.x * WARPS + warp; exists && item < grid.items();
-            item += (long long)gridDim.x * WARPS) {
+    for (int item = blockIdx.x * WARPS + warp; exists && item < grid.items(); item += gridDim.x * WARPS) {
         Strip strip(grid, item);
-        float window[3][3][V];
-        strip.column(input + c, strip.x - 1, window[0]);
-        strip.column(input + c, strip.x, window[1]);
+        strip.read(input + c);
+        bits gradients[STRIP];
+        long long first = (strip.row + strip.x) * C + c;
+#pragma unroll
+        for (int s = 0; s < STRIP; s++) {
+            gradients[s] = *(const bits*)(gradOutput + first + min(s, grid.width - strip.x - 1) * C);
+        }
 #pragma unroll
         for (int s = 0; s < STRIP; s++) {
             if (strip.x + s < grid.width) {
-                long long at = (strip.row + strip.x + s) * C + c;
                 float g[V];
-                load<V>(gradOutput + at, g);
-                strip.column(input + c, strip.x + s + 1, window[(s + 2) % 3]);
 #pragma unroll
                 for (int v = 0; v < V; v++) {
+                    g[v] = number(gradients[s], v);
                     float sum = shift[v];
 #pragma unroll
                     for (int j = 0; j < TAPS; j++) {
-                        sum += taps[j][v] * window[(s + j % 3) % 3][j / 3][v];
+                        sum += taps[j][v] * strip.at(s, j, v);
                     }
                     float open = logistic(sum);
                     g[v] *= open * (1 + sum * (1 - open));
 #pragma unroll
                     for (int j = 0; j < TAPS; j++) {
-                        gradTaps[j][v] += g[v] * window[(s + j % 3) % 3][j / 3][v];
+                        gradTaps[j][v] += g[v] * strip.at(s, j, v);
                     }
                     gradTaps[TAPS][v] += g[v];
                 }
-                store<V>(gradConvolved + at, g);
+                store<V>(gradConvolved + first + s * C, g);
             }
         }
     }

@@ -1,0 +1,212 @@
+// The gradient of the 2-D selective scan, against time; selective_scan_forward.cu says how images are cut.
+
+#include "gradient_sums.cuh"
+
+// dL/dh that leaves a chunk towards the past.
+extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_local(Operands in, const value* gradY,
+        float* states) {
+    __shared__ LocalShared shared;
+    local<true>(shared, in, gradY, states, nullptr);
+}
+
+typedef MergedShared<SCRATCH> BackwardShared;
+
+constexpr bool KEEPS_TILES = N <= 2; // of the states that enter
+constexpr int PROJECTED = FUSED ? ROW : 2 * N; // of the gradient of a token's projections in one direction
+constexpr int FIRST_B = PROJECTED - 2 * N;
+constexpr int PARAMETERS = N + 2 + (FUSED ? R : 0); // of a channel in one direction
+
+struct Gradients {
+    float* partial;    // of the tokens, axis 0 only, (B, L, D)
+    value* tokens;     // (B, L, D)
+    value* steps;      // of x where the step size is softplus2(x), unless fused, (4, B, L, D)
+    void* projections; // (blocks of channels, B, L, 4, PROJECTED); float32 unless fused and one block
+    float* parameters; // of A (N of them), skip, bias and, if fused, W_dt (R of them): (B, chunks, 4, PARAMETERS, D)
+
+    // A tile's sums over the block's channels, from those of warps: low rank, B_t and C_t, (rows, TILE).
+    __device__ void writeProjections(const Work& work, const Grid& grid, int k, const Places& places,
+            const float scratch[WARPS][SCRATCH], int tile) const {
+        for (int i = threadIdx.x; i < PROJECTED * min(TILE, work.length - tile * TILE); i += blockDim.x) {
+            int row = i % PROJECTED, position = i / PROJECTED;
+            int from = (row < FIRST_B ? row : row - FIRST_B + LOW_RANK) * TILE + position;
+            float sum = 0;
+#pragma unroll
+            for (int w = 0; w < WARPS; w++) {
+                sum += w * WARP < blockDim.x ? scratch[w][from] : 0;
+            }
+            sum *= row >= FIRST_B && row < FIRST_B + N ? LN2 : 1;
+            long long image = (long long)blockIdx.y * gridDim.z + work.image;
+            long long token = image * grid.length() + places.tokens[tile * TILE + position];
+            long long to = (token * 4 + k) * PROJECTED + row;
+            if (FUSED && gridDim.y == 1) {
+                store((value*)projections + to, sum);
+            } else {
+                ((float*)projections)[to] = sum;
+            }
+        }
+    }
+
+    // A parameter's gradient.
+    __device__ void writeParameter(const Work& work, const Grid& grid, int k, int row, int channel, float x) const {
+        long long block = (long long)work.image * grid.chunks() + work.chunk;
+        parameters[((block * 4 + k) * PARAMETERS + row) * grid.channels + channel] = x;
+    }
+};
+
+template <bool REVERSED>
+__device__ void backwardDirection(BackwardShared& shared, const Operands& in, const Work& work, const value* gradY,
+        const float* states, const float* adjoints, const Gradients& out) {
+    int k = work.axis + (REVERSED ? 2 : 0), tiles = work.tiles();
+    bool withSkip = work.axis == 0 && !REVERSED; // whose gradient is the same in all directions
+    float* scratch = shared.scratch[threadIdx.x / WARP];
+    shared.read(in, work, k);
+    StepSizes steps(in, work, k);
+    LaneSums overLanes;
+#if FUSED
+    ProjectionGradients projection;
+#endif
+    float a[N], starts[KEEPS_TILES ? 1 : TILES][N], adjoint[N], gradA[N] = {}, gradSkip = 0, gradBias = 0, skip = readSkip(in, work);
+    readA(in, work, k, a);
+    states += work.at(in.grid, k, KEEPS_TILES ? TILES : 1, 0, N, 0);
+    int first = KEEPS_TILES ? nth<REVERSED>(tiles - 1, tiles) : 0; // of the states that are read first
+    for (int n = 0; n < N; n++) {
+        adjoint[n] = work.exists ? adjoints[work.at(in.grid, k, 1, 0, N, n)] : 0;
+        starts[0][n] = states[(first * N + n) * in.grid.channels];
+    }
+    long long start = work.start(in.grid);
+#pragma unroll 1
+    for (int t = 0; !KEEPS_TILES && t < tiles - 1; t++) {
+        int tile = nth<REVERSED>(t, tiles);
+        float u[TILE], s[TILE];
+        shared.places.gather(in.tokens + start, in.grid, tile, u);
+        steps.of(shared.rows, tile, scratch, s);
+        clip(work.count(tile), s);
+#pragma unroll STATES_AT_ONCE
+        for (int n = 0; n < N; n++) {
+            starts[t + 1][n] = advance<REVERSED>(a[n], s, u, shared.rows.b[n], tile, starts[t][n]);
+        }
+    }
+#pragma unroll 1
+    for (int t = tiles - 1; t >= 0; t--) {
+        int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
+        float u[TILE], g[TILE], s[TILE], fed[TILE] = {}, left[TILE] = {}; // dL/d(s u), dL/ds by the decay
+        shared.places.gather(in.tokens + start, in.grid, tile, u);
+        steps.of(shared.rows, tile, scratch, s);
+        shared.places.gather(gradY + start, in.grid, tile, g);
+        clip(count, g);
+        clip(count, s);
+        if (withSkip) {
+#pragma unroll
+            for (int i = 0; i < TILE; i++) {
+                gradSkip += g[i] * u[i];
+            }
+        }
+#pragma unroll STATES_AT_ONCE
+        for (int n = 0; n < N; n++) {
+            float h = starts[KEEPS_TILES ? 0 : t][n];
+            if (KEEPS_TILES && t > 0) {
+                starts[0][n] = states[(nth<REVERSED>(t - 1, tiles) * N + n) * in.grid.channels]; // on its way early
+            }
+            float decay[TILE], decayed[TILE], b[TILE], c[TILE], gradB[TILE], gradC[TILE];
+            unpack(shared.rows.b[n], tile, b);
+#pragma unroll
+            for (int j = 0; j < TILE; j++) {
+                int i = nth<REVERSED>(j, TILE);
+                decay[i] = exp2Fast(s[i] * a[n]);
+                decayed[i] = decay[i] * h; // what is left of the state before
+                h = decayed[i] + s[i] * u[i] * b[i];
+                gradC[i] = g[i] * h;
+            }
+            float sumC = overLanes.of(gradC), e = adjoint[n], fromDecay = 0;
+            unpack(shared.rows.c[n], tile, c);
+#pragma unroll
+            for (int j = TILE - 1; j >= 0; j--) {
+                int i = nth<REVERSED>(j, TILE);
+                e += g[i] * c[i]; // now dL/dh
+                gradB[i] = s[i] * u[i] * e;
+                fed[i] += b[i] * e;
+                float ofExponent = decayed[i] * e;
+                left[i] += LN2 * a[n] * ofExponent;
+                fromDecay += s[i] * ofExponent;
+                e *= decay[i];
+            }
+            adjoint[n] = e;
+            gradA[n] += fromDecay;
+            float sumB = overLanes.of(gradB);
+            if (LaneSums::owns()) {
+                scratch[(LOW_RANK + n) * TILE + LaneSums::position()] = sumB;
+                scratch[(LOW_RANK + N + n) * TILE + LaneSums::position()] = sumC;
+            }
+        }
+        float gradU[TILE], gradS[TILE];
+#pragma unroll
+        for (int i = 0; i < TILE; i++) {
+            gradU[i] = s[i] * fed[i];
+            gradS[i] = (u[i] * fed[i] + left[i]) * logisticOf(s[i]);
+            gradBias += gradS[i];
+        }
+#if FUSED
+        projection.add(gradS, steps, shared.rows, tile, scratch);
+#else
+        const unsigned* at = shared.places.tokens + tile * TILE;
+        value* to = out.steps + (long long)k * gridDim.z * in.grid.length() * in.grid.channels + start;
+        forEach(count, [&](int i) { store(inToken(to, at[i], in.grid.channels), gradS[i]); });
+#endif
+        if (REVERSED) {
+            shared.write(in.grid, work, tile, gradU, out.partial + start, out.tokens + start, skip, g);
+        } else {
+            shared.held.hold(tile, gradU);
+        }
+        __syncthreads();
+        out.writeProjections(work, in.grid, k, shared.places, shared.scratch, tile);
+        __syncthreads();
+    }
+    auto write = [&](int k, int row, int channel, float x) {
+        out.writeParameter(work, in.grid, k, row, channel, x);
+    };
+    if (work.exists) {
+        for (int n = 0; n < N; n++) {
+            write(k, n, work.channel, LN2 * gradA[n]);
+        }
+        for (int all = 0; all < 4 && withSkip; all++) {
+            write(all, N, work.channel, gradSkip);
+        }
+        write(k, N + 1, work.channel, LOG2E * gradBias);
+    }
+#if FUSED
+    projection.forEachWeight([&](int channel, int rank, float x) {
+        if (rank < R && channel < in.grid.channels) {
+            write(k, N + 2 + rank, channel, LOG2E * x);
+        }
+    });
+#endif
+}
+
+// All gradients for both directions along one axis. States are those that enter each tile, or, if there are too many
+// of them to be kept, each chunk; adjoints those that enter each chunk from the future.
+extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_merged(Operands in,
+        const value* gradY, const float* states, const float* adjoints, Gradients out, int axis) {
+    __shared__ BackwardShared shared;
+    Work work(in.grid, axis, blockIdx.x);
+    shared.begin(in, work);
+    backwardDirection<false>(shared, in, work, gradY, states, adjoints, out);
+    backwardDirection<true>(shared, in, work, gradY, states, adjoints, out);
+}
+
+// The parameters' gradients, each in its own order, from their sums over blocks, (4, PARAMETERS, D). That of W_dt,
+// (4, D, R), only if fused.
+extern "C" __global__ void deliver(const float* sums, const float* aLogs, float* gradALogs, float* gradSkip,
+        float* gradBias, float* gradWeight, int channels) {
+    int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < 4 * channels) {
+        const float* from = sums + (long long)(i / channels * PARAMETERS) * channels + i % channels;
+        for (int n = 0; n < N; n++) {
+            gradALogs[i * N + n] = -exp2Fast(LOG2E * aLogs[i * N + n]) * from[n * channels];
+        }
+        gradSkip[i] = from[N * channels];
+        gradBias[i] = from[(N + 1) * channels];
+        for (int row = N + 2; row < PARAMETERS; row++) {
+            gradWeight[i * R + row - (N + 2)] = from[row * channels];
+        }
+    }
+}
