@@ -9,6 +9,7 @@ import io.audiomamba.scan.ScanKernel;
 import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Natives;
+import io.audiomamba.torch.Workers;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -52,7 +53,7 @@ public record Diagnosis(Map<String, String> facts, Map<String, String> timings, 
         int blasThreads = openblas.blas_get_num_threads();
         facts.put("BLAS", "OpenBLAS " + openblas.class.getPackage().getImplementationVersion() + ", "
                 + (blasThreads > 0 ? blasThreads + " threads" : "a thread for each core"));
-        facts.put("vectors", ScanKernels.hasVectorApi() ? VectorWidth.describe() : "Vector API not enabled");
+        facts.put("vectors", Workers.hasVectorApi() ? VectorWidth.describe() : "Vector API not enabled");
         facts.put("scan kernels", String.join(", ", ScanKernels.names(device)) + "; used: " + kernel.name());
         facts.put("GPU", Devices.gpus());
         facts.put("device", device.str().getString());
@@ -108,7 +109,7 @@ public record Diagnosis(Map<String, String> facts, Map<String, String> timings, 
 
     private static List<String> recommendations() {
         List<String> advice = new ArrayList<>();
-        if (!ScanKernels.hasVectorApi()) {
+        if (!Workers.hasVectorApi()) {
             advice.add("Start the JVM with --add-modules jdk.incubator.vector: the scan is some 50 times faster.");
         }
         if (torch.get_num_threads() > Runtime.getRuntime().availableProcessors()) {

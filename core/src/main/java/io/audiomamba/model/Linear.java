@@ -1,11 +1,10 @@
 package io.audiomamba.model;
 
 import io.audiomamba.fused.GeluLinear;
+import io.audiomamba.fused.LinearProduct;
 import io.audiomamba.torch.GradientTape;
-import io.audiomamba.torch.LinearProduct;
 import io.audiomamba.torch.Tensors;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 
 /** y = x W^T + b on the last dimension. */
 final class Linear {
@@ -18,11 +17,16 @@ final class Linear {
         bias = biased ? scope.parameter("bias", Initializer.ZEROS, out) : null;
     }
 
-    /** What {@link #forward} gives for GELU(x); for a layer with a bias. */
-    Tensor forwardGelu(Tensor x) {
-        return GradientTape.isNeededFor(new Tensor[] {x, weight, bias})
-                ? GeluLinear.apply(x, weight, bias)
-                : Tensors.scoped(() -> forward(torch.gelu(x)));
+    /**
+     * Two layers with biases and GELU between them: (..., in of the first) to (..., out of the second). In training the
+     * widest tensor is kept, and GELU belongs to the second; otherwise it is passed through once, and GELU belongs to
+     * the first.
+     */
+    static Tensor forward(Linear first, Linear second, Tensor x) {
+        Tensor[] operands = {x, first.weight, first.bias, second.weight, second.bias};
+        return GradientTape.isNeededFor(operands)
+                ? GeluLinear.apply(first.forward(x), second.weight, second.bias)
+                : Tensors.scoped(() -> second.forward(LinearProduct.applyGelu(x, first.weight, first.bias)));
     }
 
     /** (..., in) to (..., out). */

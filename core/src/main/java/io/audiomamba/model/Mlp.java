@@ -18,10 +18,10 @@ final class Mlp {
 
     /** (..., C) to (..., C). */
     Tensor forward(Tensor x, Pass pass) {
-        Tensor hidden = fc1.forward(x);
         if (dropout == 0 || !pass.training()) {
-            return fc2.forwardGelu(hidden);
+            return Linear.forward(fc1, fc2, x);
         }
+        Tensor hidden = fc1.forward(x);
         return Dropout.values(fc2.forward(Dropout.values(torch.gelu(hidden), dropout, pass)), dropout, pass);
     }
 }

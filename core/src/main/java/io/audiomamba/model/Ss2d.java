@@ -2,9 +2,9 @@ package io.audiomamba.model;
 
 import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 
+import io.audiomamba.fused.LinearProduct;
 import io.audiomamba.scan.ScanInputs;
 import io.audiomamba.scan.SelectiveScan2d;
-import io.audiomamba.torch.LinearProduct;
 import io.audiomamba.torch.Tensors;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;

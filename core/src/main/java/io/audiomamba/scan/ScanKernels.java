@@ -1,6 +1,7 @@
 package io.audiomamba.scan;
 
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.torch.Workers;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.pytorch.Device;
@@ -19,16 +20,11 @@ public final class ScanKernels {
     private static List<ScanKernel> available() {
         List<ScanKernel> kernels = new ArrayList<>();
         kernels.add(new CudaScan());
-        if (hasVectorApi()) {
+        if (Workers.hasVectorApi()) {
             kernels.add(new VectorScan());
         }
         kernels.add(new TorchScan());
         return kernels;
-    }
-
-    /** Whether the JVM was started with {@code --add-modules jdk.incubator.vector}. */
-    public static boolean hasVectorApi() {
-        return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
     }
 
     /** The names of the kernels that can run on {@code device} here, the fastest first. */

@@ -5,7 +5,6 @@ import static io.audiomamba.scan.VectorMath.LANES;
 import static io.audiomamba.scan.VectorMath.SPECIES;
 import static io.audiomamba.scan.VectorTile.STRIP;
 import static io.audiomamba.scan.VectorTile.TOKENS;
-import static io.audiomamba.scan.VectorTile.UNROLLED;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -32,13 +31,17 @@ import jdk.incubator.vector.FloatVector;
  */
 final class VectorBackward {
 
+    /** Components of the low-rank step size that a step handles at once: VMamba's ranks are 3 or 6 times 2^n. */
+    private static final int UNROLLED = 3;
+
     private final VectorOperands in;
     private final VectorTile tile;
     private final MemorySegment kept;
     private final VectorGradients out;
     private final int block;
 
-    /** Of a strip and one state: h before the first and after each token of the tile. */
+    /** Of a strip and one state: exp(dt A), and h before the first and after each token of the tile. */
+    private final float[] decay = new float[TOKENS * STRIP];
     private final float[] states = new float[(TOKENS + 1) * STRIP];
     /** Of a strip: dL/dy, the sum over n of l_t B_t, that of l_t e_t h_(t-1) A, softplus', and du. */
     private final float[] grad = new float[TOKENS * STRIP];
@@ -81,7 +84,7 @@ final class VectorBackward {
         gradRow = paddedRank + 2 * in.state;
         gradRows = new float[TOKENS * gradRow];
         carry = new float[in.state * width];
-        gradWeight = new float[tile.weight.length];
+        gradWeight = new float[VectorMath.padded(in.rank, UNROLLED) * width];
         gradBias = new float[width];
         gradA = new float[in.state * width];
         gradSkip = new float[width];
@@ -127,14 +130,15 @@ final class VectorBackward {
         Arrays.fill(lB, 0);
         Arrays.fill(lehA, 0);
         for (int n = 0; n < in.state; n++) {
-            tile.computeDecay(n, strip);
             tile.readState(kept, n, strip, states);
-            int b = in.rank + n;
+            int b = (in.rank + n) * TOKENS;
             int stateAt = n * tile.width + strip;
             int lanesAt = n * TOKENS * LANES;
             for (int c = 0; c < STRIP; c += LANES) {
-                recompute(tile.decay, tile.dtU, tile.rows, b, in.row, tile.tokens, grad, states, gradC, lanesAt, c);
-                recurBackwards(grad, tile.decay, tile.dt, tile.dtU, states, tile.rows, b, b + in.state, in.row,
+                recompute(tile.dt, tile.rate, stateAt + c, tile.dtU, tile.projected, b, tile.tokens, decay, grad,
+                        states,
+                        gradC, lanesAt, c);
+                recurBackwards(grad, decay, tile.dt, tile.dtU, states, tile.projected, b, b + in.state * TOKENS,
                         tile.tokens, carry, gradA, tile.a, stateAt + c, lB, lehA, gradB, lanesAt, c);
             }
         }
@@ -152,21 +156,23 @@ final class VectorBackward {
         for (int c = 0; c < STRIP; c += LANES) {
             sumOverTime(gradS, blockAt, grad, tile.u, gradBias, gradSkip, strip + c, tile.tokens, c);
             for (int r = 0; r < in.rank; r += UNROLLED) {
-                gradientOfWeight(gradS, blockAt + c, tile.rows, r, in.row, tile.tokens, gradWeight,
+                gradientOfWeight(gradS, blockAt + c, tile.projected, r * TOKENS, tile.tokens, gradWeight,
                         r * tile.width + strip + c, tile.width);
             }
         }
     }
 
-    /** For one state, h of every token of the tile and what it contributes to the gradient of C. */
-    private static void recompute(float[] decay, float[] dtU, float[] rows, int b, int row, int tokens, float[] grad,
-            float[] states, float[] gradC, int lanesAt, int at) {
+    /** For one state, the decay at and h after every token of the tile, and what it contributes to the gradient of C. */
+    private static void recompute(float[] dt, float[] rate, int stateAt, float[] dtU, float[] projected, int b,
+            int tokens, float[] decay, float[] grad, float[] states, float[] gradC, int lanesAt, int at) {
+        FloatVector a = FloatVector.fromArray(SPECIES, rate, stateAt);
         FloatVector h = FloatVector.fromArray(SPECIES, states, at);
         for (int t = 0; t < tokens; t++) {
             int i = t * STRIP + at;
             int lanes = lanesAt + t * LANES;
-            h = h.fma(FloatVector.fromArray(SPECIES, decay, i),
-                    FloatVector.fromArray(SPECIES, dtU, i).mul(rows[t * row + b]));
+            FloatVector e = VectorMath.exp2(FloatVector.fromArray(SPECIES, dt, i), a);
+            e.intoArray(decay, i);
+            h = h.fma(e, FloatVector.fromArray(SPECIES, dtU, i).mul(projected[b + t]));
             h.intoArray(states, i + STRIP);
             h.fma(FloatVector.fromArray(SPECIES, grad, i), FloatVector.fromArray(SPECIES, gradC, lanes))
                     .intoArray(gradC, lanes);
@@ -175,7 +181,7 @@ final class VectorBackward {
 
     /** For one state, what l_t of each token contributes to the gradients of u, dt, aLogs and B. */
     private static void recurBackwards(float[] grad, float[] decay, float[] dt, float[] dtU, float[] states,
-            float[] rows, int b, int c, int row, int tokens, float[] carry, float[] gradA, float[] a, int stateAt,
+            float[] projected, int b, int c, int tokens, float[] carry, float[] gradA, float[] a, int stateAt,
             float[] lB, float[] lehA, float[] gradB, int lanesAt, int at) {
         FloatVector next = FloatVector.fromArray(SPECIES, carry, stateAt);
         FloatVector sumA = FloatVector.fromArray(SPECIES, gradA, stateAt);
@@ -184,10 +190,10 @@ final class VectorBackward {
             int i = t * STRIP + at;
             int lanes = lanesAt + t * LANES;
             FloatVector now = FloatVector.fromArray(SPECIES, grad, i)
-                    .fma(FloatVector.broadcast(SPECIES, rows[t * row + c]), next);
+                    .fma(FloatVector.broadcast(SPECIES, projected[c + t]), next);
             now.fma(FloatVector.fromArray(SPECIES, dtU, i), FloatVector.fromArray(SPECIES, gradB, lanes))
                     .intoArray(gradB, lanes);
-            now.fma(FloatVector.broadcast(SPECIES, rows[t * row + b]), FloatVector.fromArray(SPECIES, lB, i))
+            now.fma(FloatVector.broadcast(SPECIES, projected[b + t]), FloatVector.fromArray(SPECIES, lB, i))
                     .intoArray(lB, i);
             next = now.mul(FloatVector.fromArray(SPECIES, decay, i));
             FloatVector leh = next.mul(FloatVector.fromArray(SPECIES, states, i));
@@ -227,20 +233,19 @@ final class VectorBackward {
     }
 
     /**
-     * dW for {@link VectorTile#UNROLLED} components of the low-rank step size and one vector of channels. Behind the last
-     * component sums without a meaning fill the array up.
+     * dW for {@link #UNROLLED} components of the low-rank step size and one vector of channels. Behind the last
+     * component sums without a meaning, of B, fill the array up.
      */
-    private static void gradientOfWeight(float[] gradS, int from, float[] rows, int r, int row, int tokens,
+    private static void gradientOfWeight(float[] gradS, int from, float[] projected, int r, int tokens,
             float[] gradWeight, int at, int width) {
         FloatVector sum0 = FloatVector.fromArray(SPECIES, gradWeight, at);
         FloatVector sum1 = FloatVector.fromArray(SPECIES, gradWeight, at + width);
         FloatVector sum2 = FloatVector.fromArray(SPECIES, gradWeight, at + 2 * width);
         for (int t = 0; t < tokens; t++) {
             FloatVector s = FloatVector.fromArray(SPECIES, gradS, from + t * STRIP);
-            int x = t * row + r;
-            sum0 = s.fma(FloatVector.broadcast(SPECIES, rows[x]), sum0);
-            sum1 = s.fma(FloatVector.broadcast(SPECIES, rows[x + 1]), sum1);
-            sum2 = s.fma(FloatVector.broadcast(SPECIES, rows[x + 2]), sum2);
+            sum0 = s.fma(FloatVector.broadcast(SPECIES, projected[r + t]), sum0);
+            sum1 = s.fma(FloatVector.broadcast(SPECIES, projected[r + TOKENS + t]), sum1);
+            sum2 = s.fma(FloatVector.broadcast(SPECIES, projected[r + 2 * TOKENS + t]), sum2);
         }
         sum0.intoArray(gradWeight, at);
         sum1.intoArray(gradWeight, at + width);

@@ -68,51 +68,29 @@ final class VectorForward {
 
     /** y += C h, for all states. */
     private void scan(int strip) {
-        for (int n = 0; n < in.state; n++) {
-            tile.computeDecay(n, strip);
-            int b = in.rank + n;
-            int stateAt = n * tile.width + strip;
-            if (STRIP == LANES) {
-                recur(tile.decay, tile.dtU, tile.rows, b, b + in.state, in.row, tile.tokens, state, stateAt, y);
-            } else {
-                for (int c = 0; c < STRIP; c += 2 * LANES) {
-                    recurTwice(tile.decay, tile.dtU, tile.rows, b, b + in.state, in.row, tile.tokens, state,
-                            stateAt + c, y, c);
-                }
+        for (int c = 0; c < STRIP; c += LANES) {
+            for (int n = 0; n < in.state; n++) {
+                recur(tile.dt, tile.rate, tile.dtU, tile.projected, (in.rank + n) * TOKENS,
+                        (in.rank + in.state + n) * TOKENS, tile.tokens, state, n * tile.width + strip + c, y, c);
             }
         }
     }
 
-    /** h = decay h + B dt u and y += C h for one state and one vector of channels along a tile. */
-    private static void recur(float[] decay, float[] dtU, float[] rows, int b, int c, int row, int tokens,
-            float[] state, int stateAt, float[] y) {
+    /**
+     * h = exp(dt A) h + B dt u and y += C h for one state and one vector of channels along a tile. The exponentials, which
+     * wait for nothing, are computed while the recurrence waits for itself.
+     */
+    private static void recur(float[] dt, float[] rate, float[] dtU, float[] projected, int b, int c, int tokens,
+            float[] state, int stateAt, float[] y, int at) {
+        FloatVector a = FloatVector.fromArray(SPECIES, rate, stateAt);
         FloatVector h = FloatVector.fromArray(SPECIES, state, stateAt);
         for (int t = 0; t < tokens; t++) {
-            int i = t * STRIP;
-            h = h.fma(FloatVector.fromArray(SPECIES, decay, i),
-                    FloatVector.fromArray(SPECIES, dtU, i).mul(rows[t * row + b]));
-            h.fma(FloatVector.broadcast(SPECIES, rows[t * row + c]), FloatVector.fromArray(SPECIES, y, i))
+            int i = t * STRIP + at;
+            h = h.fma(VectorMath.exp2(FloatVector.fromArray(SPECIES, dt, i), a),
+                    FloatVector.fromArray(SPECIES, dtU, i).mul(projected[b + t]));
+            h.fma(FloatVector.broadcast(SPECIES, projected[c + t]), FloatVector.fromArray(SPECIES, y, i))
                     .intoArray(y, i);
         }
         h.intoArray(state, stateAt);
-    }
-
-    /** The same for two vectors: one recurrence at a time would mostly wait for itself. */
-    private static void recurTwice(float[] decay, float[] dtU, float[] rows, int b, int c, int row, int tokens,
-            float[] state, int stateAt, float[] y, int at) {
-        FloatVector h0 = FloatVector.fromArray(SPECIES, state, stateAt);
-        FloatVector h1 = FloatVector.fromArray(SPECIES, state, stateAt + LANES);
-        for (int t = 0; t < tokens; t++) {
-            int i = t * STRIP + at;
-            FloatVector in = FloatVector.broadcast(SPECIES, rows[t * row + b]);
-            FloatVector out = FloatVector.broadcast(SPECIES, rows[t * row + c]);
-            h0 = h0.fma(FloatVector.fromArray(SPECIES, decay, i), FloatVector.fromArray(SPECIES, dtU, i).mul(in));
-            h1 = h1.fma(FloatVector.fromArray(SPECIES, decay, i + LANES),
-                    FloatVector.fromArray(SPECIES, dtU, i + LANES).mul(in));
-            h0.fma(out, FloatVector.fromArray(SPECIES, y, i)).intoArray(y, i);
-            h1.fma(out, FloatVector.fromArray(SPECIES, y, i + LANES)).intoArray(y, i + LANES);
-        }
-        h0.intoArray(state, stateAt);
-        h1.intoArray(state, stateAt + LANES);
     }
 }

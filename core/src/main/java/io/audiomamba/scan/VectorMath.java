@@ -5,7 +5,7 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The elementary functions of the scan on vectors, with relative errors of about 1e-7. Not a number goes in, not a
+ * The elementary functions of the scan on vectors, with relative errors of at most 2e-7. Not a number goes in, not a
  * number comes out: no step hides one.
  *
  * <p>Each method is one loop of some twenty vector operations over arrays that stay in the first-level cache. Longer
@@ -21,8 +21,8 @@ final class VectorMath {
     static final float LN_2 = 0.693147181f;
     /** Adding it rounds to an integer n and leaves n + 127, the biased exponent of 2^n, in the low bits. */
     private static final float ROUND = 0x1.8p23f + 127;
-    /** 2^-126 is the smallest power that is a normal number. */
-    private static final float SMALLEST = -126;
+    /** The bits that -127 leaves there, and with them an exponent of 0: 2^-126 is the smallest normal number. */
+    private static final int SMALLEST = Float.floatToRawIntBits(ROUND - 127);
 
     private VectorMath() {}
 
@@ -32,21 +32,25 @@ final class VectorMath {
     }
 
     /**
-     * 2^x for x at most 0; 0 below -126. The fraction f, at most 1/2 either way, goes through a minimax polynomial for
-     * 2^f that is exactly 1 at 0, so that slow decay, over many tokens, has no bias.
+     * 2^(x factor) for a product of at most 0; 0 below 2^-126. The fraction f of the exponent, at most 1/2 either way,
+     * goes through a minimax polynomial q(f) for (2^f - 1) / f: the result is exact at 0, so that slow decay, over many
+     * tokens, has no bias. One constant more would not fit into the registers of AVX2 beside those of a recurrence.
      */
-    private static FloatVector exp2(FloatVector x) {
-        FloatVector rounded = x.add(ROUND);
-        FloatVector f = x.sub(rounded.sub(ROUND));
-        FloatVector p = FloatVector.broadcast(SPECIES, 1.5353205e-4f);
-        p = p.fma(f, FloatVector.broadcast(SPECIES, 1.3398873e-3f));
-        p = p.fma(f, FloatVector.broadcast(SPECIES, 9.618438e-3f));
-        p = p.fma(f, FloatVector.broadcast(SPECIES, 5.5503324e-2f));
-        p = p.fma(f, FloatVector.broadcast(SPECIES, 2.4022648e-1f));
-        p = p.fma(f, FloatVector.broadcast(SPECIES, 6.9314720e-1f));
-        p = p.fma(f, FloatVector.broadcast(SPECIES, 1f));
-        p = p.mul(rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
-        return p.blend(0f, x.compare(VectorOperators.LT, SMALLEST));
+    static FloatVector exp2(FloatVector x, FloatVector factor) {
+        FloatVector rounded = x.fma(factor, broadcast(ROUND));
+        FloatVector f = x.fma(factor, broadcast(ROUND).sub(rounded));
+        // A maximum of integers: that of floats takes several instructions. What is not a number stays above.
+        FloatVector scale = rounded.reinterpretAsInts().max(SMALLEST).lanewise(VectorOperators.LSHL, 23)
+                .reinterpretAsFloats();
+        FloatVector q = f.fma(broadcast(1.32647273e-3f), broadcast(9.67151299e-3f));
+        q = q.fma(f, broadcast(5.55073358e-2f));
+        q = q.fma(f, broadcast(2.40222424e-1f));
+        q = q.fma(f, broadcast(6.93147004e-1f));
+        return q.fma(scale.mul(f), scale);
+    }
+
+    private static FloatVector broadcast(float value) {
+        return FloatVector.broadcast(SPECIES, value);
     }
 
     /** log(1 + z) / z for z in [0, 1], a minimax polynomial. */
@@ -79,7 +83,7 @@ final class VectorMath {
     /** z = exp(-|x|), from which softplus and its derivative follow without overflow. */
     static void expOfMinusAbs(float[] x, float[] z, int length) {
         for (int i = 0; i < length; i += LANES) {
-            exp2(FloatVector.fromArray(SPECIES, x, i).abs().mul(-LOG2_E)).intoArray(z, i);
+            exp2(FloatVector.fromArray(SPECIES, x, i).abs(), broadcast(-LOG2_E)).intoArray(z, i);
         }
     }
 
@@ -92,14 +96,6 @@ final class VectorMath {
             FloatVector y = log1pRatio(e).fma(e, v.add(v.abs()).mul(0.5f));
             y.intoArray(x, i);
             y.mul(FloatVector.fromArray(SPECIES, factor, i)).intoArray(out, i);
-        }
-    }
-
-    /** out = 2^(x factor) for every {@code step}-th vector of x, with one vector of factors. */
-    static void exp2OfProducts(float[] x, float[] factors, int factor, float[] out, int from, int to, int step) {
-        FloatVector a = FloatVector.fromArray(SPECIES, factors, factor);
-        for (int i = from; i < to; i += step) {
-            exp2(FloatVector.fromArray(SPECIES, x, i).mul(a)).intoArray(out, i);
         }
     }
 

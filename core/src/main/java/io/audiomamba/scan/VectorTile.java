@@ -25,8 +25,8 @@ final class VectorTile {
     static final int STRIP = 16;
     /** The widest block, in strips; narrower ones serve few channels. */
     private static final int MOST_STRIPS = 3;
-    /** Components of the low-rank step size that a step handles at once: VMamba's ranks are 3 or 6 times 2^n. */
-    static final int UNROLLED = 3;
+    /** Tokens whose step sizes are computed at once, to have independent sums. */
+    private static final int UNROLLED = 8;
 
     /**
      * A step of the work on the strip that begins at channel {@code strip} of the block. It is called through this
@@ -53,17 +53,21 @@ final class VectorTile {
     /** A log2(e): exp(dt A) is 2^(dt rate). */
     final float[] rate;
 
-    /** Of each token of the tile: its projections, and the index of this block's first channel in the tokens. */
-    final float[] rows;
+    /**
+     * What x_proj read off the tokens of the tile, (value, token): at a constant distance from one token to the next the
+     * JIT compiler checks bounds once a loop.
+     */
+    final float[] projected;
+    private final float[] row;
+    /** Of each token of the tile: its place in the grid, and the index of this block's first channel in the tokens. */
     final int[] positions = new int[TOKENS];
     private final long[] places = new long[TOKENS];
 
-    /** Of the current strip: u, the step size dt, exp(-|dt before softplus|), dt u, and exp(dt A) for one state. */
+    /** Of the current strip: u, the step size dt, exp(-|dt before softplus|), and dt u. */
     final float[] u = new float[TOKENS * STRIP];
     final float[] dt = new float[TOKENS * STRIP];
     final float[] z = new float[TOKENS * STRIP];
     final float[] dtU = new float[TOKENS * STRIP];
-    final float[] decay = new float[TOKENS * STRIP];
 
     int direction;
     /** Time of the tile's first token. */
@@ -80,12 +84,13 @@ final class VectorTile {
         firstChannel = Math.min(block * size, in.channels);
         channels = Math.min(size, in.channels - firstChannel);
         width = VectorMath.padded(channels, STRIP);
-        weight = new float[VectorMath.padded(in.rank, UNROLLED) * width];
+        weight = new float[in.rank * width];
         bias = new float[width];
         skip = new float[width];
         a = new float[in.state * width];
         rate = new float[in.state * width];
-        rows = new float[TOKENS * in.row + UNROLLED];
+        projected = new float[in.row * TOKENS];
+        row = new float[in.row];
     }
 
     /** Blocks that {@code channels} are cut into, whatever the number of threads: an even number, for two to share. */
@@ -144,8 +149,10 @@ final class VectorTile {
             int position = in.position(direction, start + t);
             positions[t] = position;
             places[t] = in.tokenIndex(image, position) + firstChannel;
-            VectorOperands.read(in.projections, in.projectionIndex(image, position, direction), rows, t * in.row,
-                    in.row);
+            VectorOperands.read(in.projections, in.projectionIndex(image, position, direction), row, 0, in.row);
+            for (int i = 0; i < in.row; i++) {
+                projected[i * TOKENS + t] = row[i];
+            }
         }
     }
 
@@ -159,17 +166,9 @@ final class VectorTile {
     /** W_dt x + b. */
     private void projectStepSizes(int strip) {
         for (int c = 0; c < STRIP; c += LANES) {
-            fill(bias, strip + c, tokens, dt, c);
-            for (int r = 0; r < in.rank; r += UNROLLED) {
-                project(weight, r * width + strip + c, width, rows, r, in.row, tokens, dt, c);
+            for (int t = 0; t < tokens; t += UNROLLED) {
+                project(weight, width, in.rank, bias, strip + c, projected, t, dt, t * STRIP + c);
             }
-        }
-    }
-
-    /** {@link #decay} for state {@code n}. */
-    void computeDecay(int n, int strip) {
-        for (int c = 0; c < STRIP; c += LANES) {
-            VectorMath.exp2OfProducts(dt, rate, n * width + strip + c, decay, c, tokens * STRIP, STRIP);
         }
     }
 
@@ -223,26 +222,37 @@ final class VectorTile {
         }
     }
 
-    /** b for one vector of channels along a tile. */
-    private static void fill(float[] bias, int channel, int tokens, float[] out, int at) {
-        FloatVector b = FloatVector.fromArray(SPECIES, bias, channel);
-        for (int i = at; i < tokens * STRIP; i += STRIP) {
-            b.intoArray(out, i);
-        }
-    }
-
-    /** Adds W_dt x for {@link #UNROLLED} components of the low-rank step size and one vector of channels. */
-    private static void project(float[] weight, int from, int width, float[] rows, int r, int row, int tokens,
+    /** W_dt x + b for one vector of channels and {@link #UNROLLED} tokens. */
+    private static void project(float[] weight, int width, int rank, float[] bias, int channel, float[] projected,
+            int t,
             float[] out, int at) {
-        FloatVector w0 = FloatVector.fromArray(SPECIES, weight, from);
-        FloatVector w1 = FloatVector.fromArray(SPECIES, weight, from + width);
-        FloatVector w2 = FloatVector.fromArray(SPECIES, weight, from + 2 * width);
-        for (int t = 0; t < tokens; t++) {
-            int i = t * STRIP + at;
-            int x = t * row + r;
-            FloatVector sum = w0.fma(FloatVector.broadcast(SPECIES, rows[x]), FloatVector.fromArray(SPECIES, out, i));
-            sum = w1.fma(FloatVector.broadcast(SPECIES, rows[x + 1]), sum);
-            w2.fma(FloatVector.broadcast(SPECIES, rows[x + 2]), sum).intoArray(out, i);
+        FloatVector sum0 = FloatVector.fromArray(SPECIES, bias, channel);
+        FloatVector sum1 = sum0;
+        FloatVector sum2 = sum0;
+        FloatVector sum3 = sum0;
+        FloatVector sum4 = sum0;
+        FloatVector sum5 = sum0;
+        FloatVector sum6 = sum0;
+        FloatVector sum7 = sum0;
+        for (int r = 0; r < rank; r++) {
+            FloatVector w = FloatVector.fromArray(SPECIES, weight, r * width + channel);
+            int x = r * TOKENS + t;
+            sum0 = w.fma(FloatVector.broadcast(SPECIES, projected[x]), sum0);
+            sum1 = w.fma(FloatVector.broadcast(SPECIES, projected[x + 1]), sum1);
+            sum2 = w.fma(FloatVector.broadcast(SPECIES, projected[x + 2]), sum2);
+            sum3 = w.fma(FloatVector.broadcast(SPECIES, projected[x + 3]), sum3);
+            sum4 = w.fma(FloatVector.broadcast(SPECIES, projected[x + 4]), sum4);
+            sum5 = w.fma(FloatVector.broadcast(SPECIES, projected[x + 5]), sum5);
+            sum6 = w.fma(FloatVector.broadcast(SPECIES, projected[x + 6]), sum6);
+            sum7 = w.fma(FloatVector.broadcast(SPECIES, projected[x + 7]), sum7);
         }
+        sum0.intoArray(out, at);
+        sum1.intoArray(out, at + STRIP);
+        sum2.intoArray(out, at + 2 * STRIP);
+        sum3.intoArray(out, at + 3 * STRIP);
+        sum4.intoArray(out, at + 4 * STRIP);
+        sum5.intoArray(out, at + 5 * STRIP);
+        sum6.intoArray(out, at + 6 * STRIP);
+        sum7.intoArray(out, at + 7 * STRIP);
     }
 }

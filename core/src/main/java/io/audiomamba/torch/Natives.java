@@ -62,7 +62,7 @@ public final class Natives {
     }
 
     /** How many threads OpenBLAS uses in one product, for all threads of this process, from now on. */
-    static void setBlasThreads(int threads) {
+    public static void setBlasThreads(int threads) {
         if (blasThreads != threads) {
             openblas.blas_set_num_threads(threads);
             blasThreads = threads;

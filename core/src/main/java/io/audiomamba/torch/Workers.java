@@ -18,6 +18,11 @@ public final class Workers {
 
     private Workers() {}
 
+    /** Whether they may use the Vector API: the JVM was started with {@code --add-modules jdk.incubator.vector}. */
+    public static boolean hasVectorApi() {
+        return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+    }
+
     /** Calls {@code task} once with each of 0, ..., {@code tasks} - 1, and returns when all are done. */
     public static void run(int tasks, IntConsumer task) {
         int threads = torch.get_num_threads();

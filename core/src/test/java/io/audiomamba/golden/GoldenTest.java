@@ -50,9 +50,6 @@ class GoldenTest {
                 .map(file -> DynamicTest.dynamicTest(file + ", " + kernel + ", " + precision, () -> {
                     GoldenSuite.Outcome outcome = suite.run(file, ScanKernels.named(kernel, device.get()), device.get(),
                             precision);
-                    outcome.comparisons().forEach(c -> System.err.printf("CMP %s %s %s %s %.3e %.3e%n", file, kernel,
-                            precision, c.quantity(), c.error(), c.tolerance()));
-                    System.err.println("FAIL " + file + kernel + precision + outcome.failure());
                     assertThat(outcome.failure()).isNull();
                     assertThat(outcome.comparisons()).isNotEmpty().allMatch(Comparison::passes);
                 }));

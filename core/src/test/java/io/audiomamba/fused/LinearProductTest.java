@@ -1,10 +1,14 @@
-package io.audiomamba.torch;
+package io.audiomamba.fused;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.audiomamba.Errors;
+import io.audiomamba.torch.Autocast;
+import io.audiomamba.torch.Natives;
+import io.audiomamba.torch.Tensors;
 import java.util.Arrays;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -51,7 +55,24 @@ class LinearProductTest {
             Natives.setThreads(threads);
             assertThat(Errors.relative(LinearProduct.apply(x, weight, null), plain)).isLessThan(1e-6);
             assertThat(Errors.relative(LinearProduct.apply(x, weight, bias), biased)).isLessThan(1e-6);
+            Tensor difference = inDouble(LinearProduct.applyGelu(x, weight, bias)).sub(torch.gelu(biased));
+            assertThat(difference.abs().max().item_double()).isLessThan(1e-6 * biased.abs().max().item_double());
         }
+    }
+
+    /** Near zero and far out on either side, and what is not a number or has no end. */
+    @Test
+    void geluIsRightEverywhere() {
+        Tensor one = torch.ones(1, 1);
+        Tensor x = torch.linspace(new Scalar(-20), new Scalar(20), 40_003).unsqueeze(1);
+        Tensor difference = inDouble(LinearProduct.applyGelu(x, one, null)).sub(torch.gelu(inDouble(x)));
+        assertThat(difference.abs().max().item_double()).isLessThan(1.5e-6);
+        Tensor small = x.mul(new Scalar(1e-3));
+        assertThat(Errors.relative(LinearProduct.applyGelu(small, one, null), torch.gelu(inDouble(small))))
+                .isLessThan(3e-7);
+        Tensor strange = Tensors.of(new float[] {Float.NaN, Float.POSITIVE_INFINITY, 100}, 3, 1);
+        assertThat(Tensors.toFloats(LinearProduct.applyGelu(strange, one, null))).containsExactly(Float.NaN,
+                Float.POSITIVE_INFINITY, 100);
     }
 
     @Test
