@@ -183,19 +183,23 @@ final class VectorBackward {
     private static void recurBackwards(float[] grad, float[] decay, float[] dt, float[] dtU, float[] states,
             float[] projected, int b, int c, int tokens, float[] carry, float[] gradA, float[] a, int stateAt,
             float[] lB, float[] lehA, float[] gradB, int lanesAt, int at) {
+        // Of e_(t+1) l_(t+1) + C_t g_t only the sum waits for the token behind, not the product with e_t.
         FloatVector next = FloatVector.fromArray(SPECIES, carry, stateAt);
+        FloatVector after = next;
+        FloatVector decayAfter = FloatVector.broadcast(SPECIES, 1f);
         FloatVector sumA = FloatVector.fromArray(SPECIES, gradA, stateAt);
         FloatVector decayRate = FloatVector.fromArray(SPECIES, a, stateAt);
         for (int t = tokens - 1; t >= 0; t--) {
             int i = t * STRIP + at;
             int lanes = lanesAt + t * LANES;
-            FloatVector now = FloatVector.fromArray(SPECIES, grad, i)
-                    .fma(FloatVector.broadcast(SPECIES, projected[c + t]), next);
+            FloatVector now = after.fma(decayAfter, FloatVector.fromArray(SPECIES, grad, i).mul(projected[c + t]));
             now.fma(FloatVector.fromArray(SPECIES, dtU, i), FloatVector.fromArray(SPECIES, gradB, lanes))
                     .intoArray(gradB, lanes);
             now.fma(FloatVector.broadcast(SPECIES, projected[b + t]), FloatVector.fromArray(SPECIES, lB, i))
                     .intoArray(lB, i);
-            next = now.mul(FloatVector.fromArray(SPECIES, decay, i));
+            after = now;
+            decayAfter = FloatVector.fromArray(SPECIES, decay, i);
+            next = now.mul(decayAfter);
             FloatVector leh = next.mul(FloatVector.fromArray(SPECIES, states, i));
             leh.fma(decayRate, FloatVector.fromArray(SPECIES, lehA, i)).intoArray(lehA, i);
             sumA = leh.fma(FloatVector.fromArray(SPECIES, dt, i), sumA);

@@ -73,11 +73,15 @@ final class VectorMath {
     static float sumOfLanes(float[] values, int from) {
         float sum0 = 0;
         float sum1 = 0;
-        for (int i = from; i < from + LANES; i += 2) {
-            sum0 += values[i];
-            sum1 += values[i + 1];
+        float sum2 = 0;
+        float sum3 = 0;
+        for (int lane = 0; lane < LANES; lane += 4) {
+            sum0 += values[from + lane];
+            sum1 += values[from + lane + 1];
+            sum2 += values[from + lane + 2];
+            sum3 += values[from + lane + 3];
         }
-        return sum0 + sum1;
+        return sum0 + sum1 + (sum2 + sum3);
     }
 
     /** z = exp(-|x|), from which softplus and its derivative follow without overflow. */
