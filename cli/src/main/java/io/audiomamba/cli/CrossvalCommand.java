@@ -43,7 +43,7 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
     @Mixin
     private InitialWeightsOption init;
 
-    @Option(names = "--jobs", paramLabel = "N", defaultValue = "1", description = "Runs made at once in this process (${DEFAULT-VALUE}); several keep a GPU busy.")
+    @Option(names = "--jobs", paramLabel = "N", defaultValue = "1", description = "Runs made at once in this process (${DEFAULT-VALUE}); several keep a GPU busy, a CPU makes one after the other.")
     private int jobs;
 
     @Mixin

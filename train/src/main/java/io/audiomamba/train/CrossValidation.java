@@ -117,7 +117,9 @@ public final class CrossValidation {
      * @param weights  that each run begins with
      * @param part     this call makes the runs whose number, counted from 0, leaves the rest {@code part} when divided by
      *                 {@code parts}
-     * @param jobs     how many runs, 1 or more, are made at once, each in a thread of its own
+     * @param jobs     how many runs, 1 or more, are made at once, each in a thread of its own; on a CPU one: it uses all
+     *                 cores, and beside another its figures would depend on how the two meet, since OpenBLAS has one
+     *                 number of threads for both
      * @param listener called by these threads
      */
     public void run(Recipe recipe, InitialWeights weights, int seeds, int part, int parts, int jobs, Device device,
@@ -132,7 +134,7 @@ public final class CrossValidation {
                 missing.add(() -> write(run(recipe.withSeed(seed), weights, fold, device, listener)));
             }
         }
-        int workers = Math.clamp(missing.size(), 1, jobs);
+        int workers = device.is_cpu() ? 1 : Math.clamp(missing.size(), 1, jobs);
         try (ExecutorService threads = Executors.newFixedThreadPool(workers)) {
             List<Future<?>> all = new ArrayList<>();
             for (int i = 0; i < workers; i++) {
