@@ -23,7 +23,7 @@ final class ModelsCommand implements Callable<Integer> {
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
         List<String> installed = new ArrayList<>(Models.installed());
-        String format = "%-22s %-36s %8s  %-24s %-13s %s%n";
+        String format = "%-22s %-45s %8s  %-24s %-13s %s%n";
         for (PublicModel.Task task : PublicModel.Task.values()) {
             out.println(task == PublicModel.Task.TAGGING ? "For tagging" : "To start a training from (train --init)");
             out.printf(format, "name", "title", "size", "published figure", "licence", "");
