@@ -33,6 +33,8 @@ final class CudaScan implements ScanKernel {
     /** Above it the gradients of the projection do not fit into the registers of a kernel that does all else. */
     private static final int HIGHEST_FUSED_RANK = 16;
     private static final int SMALL_BLOCK = 256;
+    /** Images and channels keep a GPU busy if they give each of its multiprocessors so many warps. */
+    private static final int BUSY = 4;
     private static final double LOG2E = 1 / Math.log(2);
 
     @Override
@@ -49,10 +51,12 @@ final class CudaScan implements ScanKernel {
      * The operands as the kernels take them, and how a launch is cut.
      *
      * @param weight      W_dt times log2(e), (4, D, R), in the type of the tokens; for tensor cores R is rounded up
-     * @param fused       whether the kernels find the gradients of the step sizes' projection themselves
+     * @param fused  whether the kernels find the gradients of the step sizes' projection themselves
+     * @param blocks that share the channels
+     * @param parts  of the chunks of an axis: either all of them have blocks of their own, or one block goes through all
      */
     private record Launch(ScanInputs in, Tensor weight, boolean fused, CudaModule module, Struct operands,
-            int threads, int blocks, int chunks) {
+            int threads, int blocks, int chunks, int parts) {
 
         /** @param pass {@code forward} or {@code backward} */
         static Launch of(ScanInputs given, String pass) {
@@ -71,12 +75,14 @@ final class CudaScan implements ScanKernel {
             Tensor weight = torch.empty(new long[] {DIRECTIONS, in.channels(), rank}, in.tokens().options(), null);
             Tensor bias = torch.empty_like(in.dtBias());
             module.launch("prepare", forEach(weight.numel()), in.dtWeight(), in.dtBias(), weight, bias, in.channels());
-            int threads = Math.min(module.mostThreads(pass + "_merged"), Math.ceilDiv(in.channels(), WARP) * WARP);
+            int warps = Math.ceilDiv(in.channels(), WARP);
+            int threads = Math.min(module.mostThreads(pass + "_merged"), warps * WARP);
+            int chunks = Math.ceilDiv(in.height() * in.width(), CHUNK);
+            boolean busy = (long) in.batch() * warps >= (long) BUSY * module.multiprocessors();
             return new Launch(in, weight, fused, module,
                     new Struct(List.of(in.tokens(), in.projections(), weight, bias, in.aLogs(), in.skip()),
                             in.height(), in.width(), in.channels()),
-                    threads, Math.ceilDiv(in.channels(), threads),
-                    Math.ceilDiv(in.height() * in.width(), CHUNK));
+                    threads, Math.ceilDiv(in.channels(), threads), chunks, busy ? 1 : chunks);
         }
 
         /** A thread for each of {@code elements}. */
@@ -88,9 +94,9 @@ final class CudaScan implements ScanKernel {
             return tensor.to(ScalarType.Float).contiguous();
         }
 
-        /** One float32 for each channel, direction, image and {@code perChunk} of a chunk. */
-        Tensor perChunk(long perChunk) {
-            return uninitialised(in.batch(), DIRECTIONS, chunks, perChunk, in.channels());
+        /** So many numbers for each channel, direction, image and chunk. */
+        long perChunk(int each) {
+            return (long) in.batch() * DIRECTIONS * chunks * each * in.channels();
         }
 
         /** An uninitialised float32 tensor beside the operands. */
@@ -110,21 +116,29 @@ final class CudaScan implements ScanKernel {
                     : uninitialised(Tensors.shape(result));
         }
 
-        /** The pass over every chunk by itself, and that along the chunks; nothing enters the only one. */
-        void entering(String kernel, List<Tensor> arguments, Tensor states, Tensor sums, boolean adjoint) {
-            if (chunks == 1) {
-                states.zero_();
-                return;
+        /**
+         * What enters each chunk, (B, 4, chunks, N, D), by a pass over every chunk by itself and one along the chunks;
+         * null if one block goes through all chunks.
+         *
+         * @param kernel  of the first pass
+         * @param operand of it, after the states
+         * @param sums    of step sizes
+         */
+        Tensor entering(String kernel, Tensor operand, Tensor sums, boolean adjoint) {
+            if (parts == 1) {
+                return null;
             }
-            launch(kernel, new Extent(AXES * chunks, blocks, in.batch(), threads), arguments.toArray());
+            Tensor states = uninitialised(perChunk(in.stateSize()));
+            launch(kernel, new Extent(AXES * chunks, blocks, in.batch(), threads), states, operand);
             launch("carry", new Extent(DIRECTIONS * in.stateSize(), blocks, in.batch(), threads), states, sums,
                     adjoint ? 1 : 0);
+            return states;
         }
 
         /** The pass that writes results, axis by axis. */
         void merged(String kernel, Object... arguments) {
             for (int axis = 0; axis < AXES; axis++) {
-                launch(kernel, new Extent(chunks, blocks, in.batch(), threads),
+                launch(kernel, new Extent(parts, blocks, in.batch(), threads),
                         Stream.concat(Arrays.stream(arguments), Stream.of(axis)).toArray());
             }
         }
@@ -133,24 +147,23 @@ final class CudaScan implements ScanKernel {
             module.launch(kernel, extent,
                     Stream.concat(Stream.of(operands), Arrays.stream(arguments)).toArray());
         }
-
-        /** Whether the states that enter each tile are kept for the backward pass, or else each chunk. */
-        boolean keepsTiles() {
-            return in.stateSize() <= 2;
-        }
     }
 
     /**
      * What the backward pass finds again, in one tensor.
      *
-     * @param sums   of step sizes, (B, 4, chunks, 1, D)
-     * @param states that enter each tile or chunk, (B, 4, chunks, states, D)
+     * @param states that enter each tile, (B, 4, chunks, tiles, N, D)
+     * @param sums   of step sizes, (B, 4, chunks, D); empty if one block goes through all chunks
      */
-    private record Kept(Tensor sums, Tensor states) {
+    private record Kept(Tensor states, Tensor sums) {
+
+        static long sums(Launch launch) {
+            return launch.parts() == 1 ? 0 : launch.perChunk(1);
+        }
 
         static Kept of(Tensor both, Launch launch) {
-            long sums = launch.in().batch() * DIRECTIONS * (long) launch.chunks() * launch.in().channels();
-            return new Kept(both.narrow(0, 0, sums), both.narrow(0, sums, both.numel() - sums));
+            long states = both.numel() - sums(launch);
+            return new Kept(both.narrow(0, 0, states), both.narrow(0, states, sums(launch)));
         }
     }
 
@@ -161,15 +174,12 @@ final class CudaScan implements ScanKernel {
     @Override
     public Result forward(ScanInputs inputs, boolean withBackward) {
         Launch launch = Launch.of(inputs, "forward");
-        long states = launch.in().stateSize();
-        boolean keepsTiles = withBackward && launch.keepsTiles();
-        Tensor kept = launch.perChunk(1 + states * (keepsTiles ? TILES : 1)).flatten();
+        long states = withBackward ? launch.perChunk(TILES * launch.in().stateSize()) : 0;
+        Tensor kept = launch.uninitialised(states + Kept.sums(launch));
         Kept parts = Kept.of(kept, launch);
-        Tensor entering = keepsTiles ? launch.perChunk(states) : parts.states();
-        launch.entering("forward_local", List.of(entering, parts.sums()), entering, parts.sums(), false);
+        Tensor entering = launch.entering("forward_local", parts.sums(), parts.sums(), false);
         Tensor merged = launch.likeTokens(Tensors.shape(inputs.tokens()));
-        launch.merged("forward_merged", entering, keepsTiles ? parts.states() : null,
-                launch.partial(merged), merged);
+        launch.merged("forward_merged", entering, withBackward ? parts.states() : null, launch.partial(merged), merged);
         return new Result(merged.to(inputs.tokens().scalar_type()), withBackward ? kept : null);
     }
 
@@ -181,8 +191,7 @@ final class CudaScan implements ScanKernel {
         long tokens = (long) in.batch() * in.height() * in.width();
         long states = in.stateSize();
         Tensor grad = gradMerged.to(in.tokens().scalar_type()).contiguous();
-        Tensor adjoints = launch.perChunk(states);
-        launch.entering("backward_local", List.of(grad, adjoints), adjoints, parts.sums(), true);
+        Tensor adjoints = launch.entering("backward_local", grad, parts.sums(), true);
         Tensor gradTokens = launch.likeTokens(Tensors.shape(in.tokens()));
         boolean fused = launch.fused();
         Tensor steps = fused ? null : launch.likeTokens(DIRECTIONS, tokens, in.channels());
@@ -190,7 +199,7 @@ final class CudaScan implements ScanKernel {
         Tensor projections = fused && launch.blocks() == 1
                 ? launch.likeTokens(projected)
                 : launch.uninitialised(projected);
-        Tensor parameters = launch.uninitialised((long) in.batch() * launch.chunks(), DIRECTIONS,
+        Tensor parameters = launch.uninitialised((long) in.batch() * launch.parts(), DIRECTIONS,
                 2 + states + (fused ? in.rank() : 0), in.channels());
         launch.merged("backward_merged", grad, parts.states(), adjoints,
                 new Struct(Arrays.asList(launch.partial(gradTokens), gradTokens, steps, projections, parameters)));

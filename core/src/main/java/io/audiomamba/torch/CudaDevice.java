@@ -24,6 +24,7 @@ final class CudaDevice {
     private static final MethodHandle NEW_STREAM = DRIVER.function("cuStreamCreate", ADDRESS, JAVA_INT);
 
     private static final int LONGEST_NAME = 256;
+    private static final int MULTIPROCESSORS = 16;
     private static final int COMPUTE_CAPABILITY_MAJOR = 75;
     private static final int COMPUTE_CAPABILITY_MINOR = 76;
     private static final int FIRST_WITH_BFLOAT16 = 8;
@@ -77,6 +78,10 @@ final class CudaDevice {
     /** Whether its tensor cores multiply both types of 16 bits with sums in float32: from sm_80 on. */
     boolean multipliesIn16Bits() {
         return attribute(COMPUTE_CAPABILITY_MAJOR) >= FIRST_WITH_BFLOAT16;
+    }
+
+    int multiprocessors() {
+        return attribute(MULTIPROCESSORS);
     }
 
     private int attribute(int attribute) {

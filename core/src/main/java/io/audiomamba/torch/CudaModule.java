@@ -142,6 +142,11 @@ public final class CudaModule {
         }
     }
 
+    /** The number of multiprocessors of the GPU. */
+    public int multiprocessors() {
+        return device.multiprocessors();
+    }
+
     private MemorySegment function(String kernel) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment pointer = arena.allocate(ADDRESS);

@@ -10,7 +10,6 @@ constexpr int CHUNK = 64;
 constexpr int TILES = CHUNK / TILE;
 constexpr int ROW = R + 2 * N;
 constexpr int WARP = 32;
-constexpr int STATES_AT_ONCE = N <= 2 ? N : 1;
 constexpr int RANK = TENSOR_CORES ? (R + 15) / 16 * 16 : R; // as W_dt lies in memory
 constexpr float LN2 = 0.6931471805599453f;
 
@@ -49,11 +48,15 @@ struct Work {
     int axis, chunk, length, image, channel;
     bool exists; // whether there is a channel for this thread
 
-    __device__ Work(const Grid& grid, int axis, int chunk) : axis(axis), chunk(chunk), image(blockIdx.z) {
-        length = min(CHUNK, grid.length() - chunk * CHUNK);
+    __device__ Work(const Grid& grid, int axis, int chunk) : axis(axis), image(blockIdx.z) {
         channel = blockIdx.y * blockDim.x + threadIdx.x;
         exists = channel < grid.channels;
         channel = min(channel, grid.channels - 1);
+        enter(grid, chunk);
+    }
+    __device__ void enter(const Grid& grid, int next) {
+        chunk = next;
+        length = min(CHUNK, grid.length() - chunk * CHUNK);
     }
     __device__ int tiles() const { return (length + TILE - 1) / TILE; }
     // So many positions of a tile are this thread's to store.

@@ -1,14 +1,16 @@
 // The passes over the chunks that forward and backward have in common.
 //
-// What crosses a chunk's border is handled in three passes:
+// If there are too few images and channels to keep a GPU busy, blocks share the chunks of an axis. What crosses a chunk's
+// border is then handled in three passes:
 //
 //   local    every chunk by itself, from a state of zero: its last state, and the sum of its step sizes
 //   carry    along the chunks: the state that enters each; a chunk multiplies it by exp(A * sum of step sizes)
 //   merged   every chunk again, from the right state, writing results
 //
-// and alike against time for the gradients. `merged` is launched for axis 0, which leaves the sum of its two directions
+// and alike against time for the gradients. Else a block of `merged` goes through all chunks of its axis, one direction
+// after the other, and nothing else is needed. `merged` is launched for axis 0, which leaves the sum of its two directions
 // as float32, and then for axis 1, which adds its own and writes the result. Between the two directions of a block
-// the sum stays in shared memory.
+// that has one chunk the sum stays in shared memory.
 
 #include "step_size.cuh"
 
@@ -79,7 +81,7 @@ __device__ void localTile(const Rows& rows, const StepSizes& steps, const float 
     float s[TILE];
     steps.of(rows, tile, scratch, s);
     clip(count, s);
-#pragma unroll STATES_AT_ONCE
+#pragma unroll
     for (int n = 0; n < N; n++) {
         float from = AGAINST ? 0 : state[n];
         float to = ADJOINT ? retreat<REVERSED>(a[n], s, x, rows.c[n], tile, from)
@@ -178,6 +180,11 @@ struct Held {
     }
 };
 
+// So many chunks has a block of `merged`.
+__device__ int span(const Grid& grid) {
+    return gridDim.x == 1 ? grid.chunks() : 1;
+}
+
 // `SCRATCH` values for each warp.
 template <int SCRATCH>
 struct MergedShared {
@@ -189,29 +196,45 @@ struct MergedShared {
     __device__ void begin(const Operands& in, const Work& work) {
         places.fill(in.grid, work);
         rows.clear();
-        __syncthreads();
     }
 
-    __device__ void read(const Operands& in, const Work& work, int k) {
+    // Tables of a chunk, the one that `places` are of unless `moved`.
+    __device__ void read(const Operands& in, const Work& work, int k, bool moved) {
         __syncthreads();
+        if (moved) {
+            places.fill(in.grid, work);
+            __syncthreads();
+        }
         rows.fill(in, work, places, k);
         __syncthreads();
     }
 
-    // The second direction's part of a tile: with that of the first to `partial` on axis 0; added to it, and to skip * x,
-    // to `result` on axis 1. All are this thread's channel of an image.
+    // A direction's part of a tile, for this thread's channel of an image. The first direction's is held, or goes to
+    // `partial` if there are several chunks; the last one's is added to all others and skip * x.
+    template <bool REVERSED>
     __device__ void write(const Grid& grid, const Work& work, int tile, float sum[TILE], float* partial, value* result,
-            float skip, const float x[TILE]) const {
-        const unsigned* at = places.tokens + tile * TILE;
-        held.addTo(tile, sum);
-        if (work.axis == 0) {
-            forEach(work.count(tile), [&](int i) { *inToken(partial, at[i], grid.channels) = sum[i]; });
-        } else {
+            float skip, const float x[TILE]) {
+        bool hold = span(grid) == 1, last = REVERSED && work.axis == 1;
+        if (!REVERSED && hold) {
+            held.hold(tile, sum);
+            return;
+        }
+        if (hold) {
+            held.addTo(tile, sum);
+        }
+        if (work.axis == 1 || !hold && REVERSED) {
             float before[TILE];
             places.gather(partial, grid, tile, before);
-            forEach(work.count(tile), [&](int i) {
-                store(inToken(result, at[i], grid.channels), sum[i] + before[i] + skip * x[i]);
-            });
+#pragma unroll
+            for (int i = 0; i < TILE; i++) {
+                sum[i] += before[i];
+            }
+        }
+        const unsigned* at = places.tokens + tile * TILE;
+        if (last) {
+            forEach(work.count(tile), [&](int i) { store(inToken(result, at[i], grid.channels), sum[i] + skip * x[i]); });
+        } else {
+            forEach(work.count(tile), [&](int i) { *inToken(partial, at[i], grid.channels) = sum[i]; });
         }
     }
 };

@@ -3,15 +3,15 @@
 #include "gradient_sums.cuh"
 
 // dL/dh that leaves a chunk towards the past.
-extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_local(Operands in, const value* gradY,
-        float* states) {
+extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_local(Operands in, float* states,
+        const value* gradY) {
     __shared__ LocalShared shared;
     local<true>(shared, in, gradY, states, nullptr);
 }
 
 typedef MergedShared<SCRATCH> BackwardShared;
 
-constexpr bool KEEPS_TILES = N <= 2; // of the states that enter
+constexpr int STATES_AT_ONCE = N <= 2 ? N : 1; // more do not fit into the registers
 constexpr int PROJECTED = FUSED ? ROW : 2 * N; // of the gradient of a token's projections in one direction
 constexpr int FIRST_B = PROJECTED - 2 * N;
 constexpr int PARAMETERS = N + 2 + (FUSED ? R : 0); // of a channel in one direction
@@ -21,7 +21,7 @@ struct Gradients {
     value* tokens;     // (B, L, D)
     value* steps;      // of x where the step size is softplus2(x), unless fused, (4, B, L, D)
     void* projections; // (blocks of channels, B, L, 4, PROJECTED); float32 unless fused and one block
-    float* parameters; // of A (N of them), skip, bias and, if fused, W_dt (R of them): (B, chunks, 4, PARAMETERS, D)
+    float* parameters; // of A (N of them), skip, bias and, if fused, W_dt (R of them): (B, blocks of an axis, 4, PARAMETERS, D)
 
     // A tile's sums over the block's channels, from those of warps: low rank, B_t and C_t, (rows, TILE).
     __device__ void writeProjections(const Work& work, const Grid& grid, int k, const Places& places,
@@ -48,118 +48,116 @@ struct Gradients {
 
     // A parameter's gradient.
     __device__ void writeParameter(const Work& work, const Grid& grid, int k, int row, int channel, float x) const {
-        long long block = (long long)work.image * grid.chunks() + work.chunk;
+        long long block = (long long)work.image * gridDim.x + blockIdx.x;
         parameters[((block * 4 + k) * PARAMETERS + row) * grid.channels + channel] = x;
     }
 };
 
 template <bool REVERSED>
-__device__ void backwardDirection(BackwardShared& shared, const Operands& in, const Work& work, const value* gradY,
+__device__ void backwardDirection(BackwardShared& shared, const Operands& in, Work work, const value* gradY,
         const float* states, const float* adjoints, const Gradients& out) {
-    int k = work.axis + (REVERSED ? 2 : 0), tiles = work.tiles();
+    int k = work.axis + (REVERSED ? 2 : 0), chunks = span(in.grid);
     bool withSkip = work.axis == 0 && !REVERSED; // whose gradient is the same in all directions
     float* scratch = shared.scratch[threadIdx.x / WARP];
-    shared.read(in, work, k);
     StepSizes steps(in, work, k);
     LaneSums overLanes;
 #if FUSED
     ProjectionGradients projection;
 #endif
-    float a[N], starts[KEEPS_TILES ? 1 : TILES][N], adjoint[N], gradA[N] = {}, gradSkip = 0, gradBias = 0, skip = readSkip(in, work);
+    float a[N], adjoint[N], gradA[N] = {}, gradSkip = 0, gradBias = 0, skip = readSkip(in, work);
     readA(in, work, k, a);
-    states += work.at(in.grid, k, KEEPS_TILES ? TILES : 1, 0, N, 0);
-    int first = KEEPS_TILES ? nth<REVERSED>(tiles - 1, tiles) : 0; // of the states that are read first
     for (int n = 0; n < N; n++) {
-        adjoint[n] = work.exists ? adjoints[work.at(in.grid, k, 1, 0, N, n)] : 0;
-        starts[0][n] = states[(first * N + n) * in.grid.channels];
+        adjoint[n] = adjoints && work.exists ? adjoints[work.at(in.grid, k, 1, 0, N, n)] : 0;
     }
     long long start = work.start(in.grid);
 #pragma unroll 1
-    for (int t = 0; !KEEPS_TILES && t < tiles - 1; t++) {
-        int tile = nth<REVERSED>(t, tiles);
-        float u[TILE], s[TILE];
-        shared.places.gather(in.tokens + start, in.grid, tile, u);
-        steps.of(shared.rows, tile, scratch, s);
-        clip(work.count(tile), s);
-#pragma unroll STATES_AT_ONCE
-        for (int n = 0; n < N; n++) {
-            starts[t + 1][n] = advance<REVERSED>(a[n], s, u, shared.rows.b[n], tile, starts[t][n]);
+    for (int i = chunks - 1; i >= 0; i--) {
+        if (chunks > 1) {
+            work.enter(in.grid, nth<REVERSED>(i, chunks));
         }
-    }
+        shared.read(in, work, k, chunks > 1);
+        int tiles = work.tiles();
+        const float* kept = states + work.at(in.grid, k, TILES, 0, N, 0);
+        auto keptState = [&](int t, int n) { return kept[(nth<REVERSED>(t, tiles) * N + n) * in.grid.channels]; };
+        float entering = keptState(tiles - 1, 0);
 #pragma unroll 1
-    for (int t = tiles - 1; t >= 0; t--) {
-        int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
-        float u[TILE], g[TILE], s[TILE], fed[TILE] = {}, left[TILE] = {}; // dL/d(s u), dL/ds by the decay
-        shared.places.gather(in.tokens + start, in.grid, tile, u);
-        steps.of(shared.rows, tile, scratch, s);
-        shared.places.gather(gradY + start, in.grid, tile, g);
-        clip(count, g);
-        clip(count, s);
-        if (withSkip) {
+        for (int t = tiles - 1; t >= 0; t--) {
+            int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
+            float u[TILE], g[TILE], s[TILE], fed[TILE] = {}, left[TILE] = {}; // dL/d(s u), dL/ds by the decay
+            shared.places.gather(in.tokens + start, in.grid, tile, u);
+            steps.of(shared.rows, tile, scratch, s);
+            shared.places.gather(gradY + start, in.grid, tile, g);
+            clip(count, g);
+            clip(count, s);
+            if (withSkip) {
+#pragma unroll
+                for (int i = 0; i < TILE; i++) {
+                    gradSkip += g[i] * u[i];
+                }
+            }
+            float su[TILE];
 #pragma unroll
             for (int i = 0; i < TILE; i++) {
-                gradSkip += g[i] * u[i];
+                su[i] = s[i] * u[i];
             }
-        }
 #pragma unroll STATES_AT_ONCE
-        for (int n = 0; n < N; n++) {
-            float h = starts[KEEPS_TILES ? 0 : t][n];
-            if (KEEPS_TILES && t > 0) {
-                starts[0][n] = states[(nth<REVERSED>(t - 1, tiles) * N + n) * in.grid.channels]; // on its way early
-            }
-            float decay[TILE], decayed[TILE], b[TILE], c[TILE], gradB[TILE], gradC[TILE];
-            unpack(shared.rows.b[n], tile, b);
+            for (int n = 0; n < N; n++) {
+                float h = entering;
+                entering = n < N - 1 ? keptState(t, n + 1) : keptState(max(t - 1, 0), 0); // on its way early
+                float decay[TILE], decayed[TILE], b[TILE], c[TILE], gradB[TILE], gradC[TILE];
+                unpack(shared.rows.b[n], tile, b);
 #pragma unroll
-            for (int j = 0; j < TILE; j++) {
-                int i = nth<REVERSED>(j, TILE);
-                decay[i] = exp2Fast(s[i] * a[n]);
-                decayed[i] = decay[i] * h; // what is left of the state before
-                h = decayed[i] + s[i] * u[i] * b[i];
-                gradC[i] = g[i] * h;
-            }
-            float sumC = overLanes.of(gradC), e = adjoint[n], fromDecay = 0;
-            unpack(shared.rows.c[n], tile, c);
+                for (int j = 0; j < TILE; j++) {
+                    int i = nth<REVERSED>(j, TILE);
+                    decay[i] = exp2Fast(s[i] * a[n]);
+                    decayed[i] = decay[i] * h; // what is left of the state before
+                    h = decayed[i] + su[i] * b[i];
+                    gradC[i] = g[i] * h;
+                }
+                float sumC = overLanes.of(gradC), e = adjoint[n], fromDecay = 0;
+                unpack(shared.rows.c[n], tile, c);
 #pragma unroll
-            for (int j = TILE - 1; j >= 0; j--) {
-                int i = nth<REVERSED>(j, TILE);
-                e += g[i] * c[i]; // now dL/dh
-                gradB[i] = s[i] * u[i] * e;
-                fed[i] += b[i] * e;
-                float ofExponent = decayed[i] * e;
-                left[i] += LN2 * a[n] * ofExponent;
-                fromDecay += s[i] * ofExponent;
-                e *= decay[i];
+                for (int j = TILE - 1; j >= 0; j--) {
+                    int i = nth<REVERSED>(j, TILE);
+                    e += g[i] * c[i]; // now dL/dh
+                    gradB[i] = su[i] * e;
+                    fed[i] += b[i] * e;
+                    float ofExponent = decayed[i] * e;
+                    left[i] += LN2 * a[n] * ofExponent;
+                    fromDecay += s[i] * ofExponent;
+                    e *= decay[i];
+                }
+                adjoint[n] = e;
+                gradA[n] += fromDecay;
+                float sumB = overLanes.of(gradB);
+                if (LaneSums::owns()) {
+                    scratch[(LOW_RANK + n) * TILE + LaneSums::position()] = sumB;
+                    scratch[(LOW_RANK + N + n) * TILE + LaneSums::position()] = sumC;
+                }
             }
-            adjoint[n] = e;
-            gradA[n] += fromDecay;
-            float sumB = overLanes.of(gradB);
-            if (LaneSums::owns()) {
-                scratch[(LOW_RANK + n) * TILE + LaneSums::position()] = sumB;
-                scratch[(LOW_RANK + N + n) * TILE + LaneSums::position()] = sumC;
+            if (N > 2) { // meanwhile the registers were needed
+                asm volatile("" ::: "memory");
+                shared.places.gather(in.tokens + start, in.grid, tile, u);
             }
-        }
-        float gradU[TILE], gradS[TILE];
+            float gradU[TILE], gradS[TILE];
 #pragma unroll
-        for (int i = 0; i < TILE; i++) {
-            gradU[i] = s[i] * fed[i];
-            gradS[i] = (u[i] * fed[i] + left[i]) * logisticOf(s[i]);
-            gradBias += gradS[i];
-        }
+            for (int i = 0; i < TILE; i++) {
+                gradU[i] = s[i] * fed[i];
+                gradS[i] = (u[i] * fed[i] + left[i]) * logisticOf(s[i]);
+                gradBias += gradS[i];
+            }
 #if FUSED
-        projection.add(gradS, steps, shared.rows, tile, scratch);
+            projection.add(gradS, steps, shared.rows, tile, scratch);
 #else
-        const unsigned* at = shared.places.tokens + tile * TILE;
-        value* to = out.steps + (long long)k * gridDim.z * in.grid.length() * in.grid.channels + start;
-        forEach(count, [&](int i) { store(inToken(to, at[i], in.grid.channels), gradS[i]); });
+            const unsigned* at = shared.places.tokens + tile * TILE;
+            value* to = out.steps + (long long)k * gridDim.z * in.grid.length() * in.grid.channels + start;
+            forEach(count, [&](int i) { store(inToken(to, at[i], in.grid.channels), gradS[i]); });
 #endif
-        if (REVERSED) {
-            shared.write(in.grid, work, tile, gradU, out.partial + start, out.tokens + start, skip, g);
-        } else {
-            shared.held.hold(tile, gradU);
+            shared.write<REVERSED>(in.grid, work, tile, gradU, out.partial + start, out.tokens + start, skip, g);
+            __syncthreads();
+            out.writeProjections(work, in.grid, k, shared.places, shared.scratch, tile);
+            __syncthreads();
         }
-        __syncthreads();
-        out.writeProjections(work, in.grid, k, shared.places, shared.scratch, tile);
-        __syncthreads();
     }
     auto write = [&](int k, int row, int channel, float x) {
         out.writeParameter(work, in.grid, k, row, channel, x);
@@ -182,8 +180,8 @@ __device__ void backwardDirection(BackwardShared& shared, const Operands& in, co
 #endif
 }
 
-// All gradients for both directions along one axis. States are those that enter each tile, or, if there are too many
-// of them to be kept, each chunk; adjoints those that enter each chunk from the future.
+// All gradients for both directions along one axis. States are those that enter each tile; adjoints those that enter
+// each chunk from the future, null if a block has all chunks.
 extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_merged(Operands in,
         const value* gradY, const float* states, const float* adjoints, Gradients out, int axis) {
     __shared__ BackwardShared shared;

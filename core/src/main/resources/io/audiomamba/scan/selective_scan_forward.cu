@@ -5,8 +5,8 @@
 // (axis 1). A block is one chunk of one image and up to 32 WARPS channels; a thread is one channel, so that neighbouring
 // threads read neighbouring memory (channels last). It works through the chunk in tiles of TILE tokens that it holds in
 // registers. Directions k = axis and k + 2 = axis + 2 read the same chunk, the second from its last position to its
-// first: tables and tiles go by position. passes.cuh says how chunks go together. Kept for the backward pass are the sums of step sizes and the state that enters every tile, or only
-// every chunk if there are so many states that computing the others again is cheaper.
+// first: tables and tiles go by position. passes.cuh says how chunks go together. Kept for the backward pass are the
+// state that enters every tile and, if blocks share the chunks, the sums of step sizes.
 //
 // Step sizes are in units of ln 2, dt = ln 2 * s: then s = log2(1 + 2^x) and exp(A dt) = 2^(A s). For this x, W_dt and
 // the bias are multiplied by log2(e) beforehand, and B_t by ln 2 when it is read.
@@ -26,50 +26,54 @@ extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) forward_l
 typedef MergedShared<TILE * WARP> ForwardShared;
 
 template <bool REVERSED>
-__device__ void forwardDirection(ForwardShared& shared, const Operands& in, const Work& work, const float* states,
+__device__ void forwardDirection(ForwardShared& shared, const Operands& in, Work work, const float* states,
         float* starts, float* partial, value* y) {
-    int k = work.axis + (REVERSED ? 2 : 0), tiles = work.tiles();
+    int k = work.axis + (REVERSED ? 2 : 0), chunks = span(in.grid);
     long long start = work.start(in.grid);
-    shared.read(in, work, k);
     StepSizes steps(in, work, k);
     float h[N], a[N], skip = readSkip(in, work);
     readA(in, work, k, a);
-    for (int n = 0; n < N; n++) {
-        h[n] = states[work.at(in.grid, k, 1, 0, N, n)];
-    }
-    starts = starts && work.exists ? starts + work.at(in.grid, k, TILES, 0, N, 0) : nullptr;
-#pragma unroll 1
-    for (int t = 0; t < tiles; t++) {
-        int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
-        float u[TILE], s[TILE], sum[TILE] = {};
-        shared.places.gather(in.tokens + start, in.grid, tile, u);
-        steps.of(shared.rows, tile, shared.scratch[threadIdx.x / WARP], s);
-        clip(count, s);
-#pragma unroll STATES_AT_ONCE
-        for (int n = 0; n < N; n++) {
-            if (starts) {
-                starts[(tile * N + n) * in.grid.channels] = h[n];
-            }
-            float b[TILE], c[TILE];
-            unpack(shared.rows.b[n], tile, b);
-            unpack(shared.rows.c[n], tile, c);
 #pragma unroll
-            for (int j = 0; j < TILE; j++) {
-                int i = nth<REVERSED>(j, TILE);
-                h[n] = exp2Fast(s[i] * a[n]) * h[n] + s[i] * u[i] * b[i];
-                sum[i] += h[n] * c[i];
-            }
+    for (int n = 0; n < N; n++) {
+        h[n] = states ? states[work.at(in.grid, k, 1, 0, N, n)] : 0;
+    }
+#pragma unroll 1
+    for (int i = 0; i < chunks; i++) {
+        if (chunks > 1) {
+            work.enter(in.grid, nth<REVERSED>(i, chunks));
         }
-        if (REVERSED) {
-            shared.write(in.grid, work, tile, sum, partial + start, y + start, skip, u);
-        } else {
-            shared.held.hold(tile, sum);
+        shared.read(in, work, k, chunks > 1);
+        float* kept = starts && work.exists ? starts + work.at(in.grid, k, TILES, 0, N, 0) : nullptr;
+        int tiles = work.tiles();
+#pragma unroll 1
+        for (int t = 0; t < tiles; t++) {
+            int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
+            float u[TILE], s[TILE], sum[TILE] = {};
+            shared.places.gather(in.tokens + start, in.grid, tile, u);
+            steps.of(shared.rows, tile, shared.scratch[threadIdx.x / WARP], s);
+            clip(count, s);
+#pragma unroll
+            for (int n = 0; n < N; n++) {
+                if (kept) {
+                    kept[(tile * N + n) * in.grid.channels] = h[n];
+                }
+                float b[TILE], c[TILE];
+                unpack(shared.rows.b[n], tile, b);
+                unpack(shared.rows.c[n], tile, c);
+#pragma unroll
+                for (int j = 0; j < TILE; j++) {
+                    int i = nth<REVERSED>(j, TILE);
+                    h[n] = exp2Fast(s[i] * a[n]) * h[n] + s[i] * u[i] * b[i];
+                    sum[i] += h[n] * c[i];
+                }
+            }
+            shared.write<REVERSED>(in.grid, work, tile, sum, partial + start, y + start, skip, u);
         }
     }
 }
 
-// y for both directions along one axis. States are those that enter each chunk; those that enter each tile go to
-// starts, (B, 4, chunks * TILES, N, D), unless that is null.
+// y for both directions along one axis. States are those that enter each chunk, null if a block has all chunks; those
+// that enter each tile go to starts, (B, 4, chunks * TILES, N, D), unless that is null.
 extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) forward_merged(Operands in,
         const float* states, float* starts, float* partial, value* y, int axis) {
     __shared__ ForwardShared shared;

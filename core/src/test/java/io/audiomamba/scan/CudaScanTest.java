@@ -40,13 +40,14 @@ class CudaScanTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1,1,7,3,1,1", "2,7,1,5,2,4", "3,4,4,33,3,16", "1,64,64,96,6,1"})
+    @CsvSource({"1,1,7,3,1,1", "2,7,1,5,2,4", "3,4,4,33,3,16", "1,64,64,96,6,1", "300,9,9,40,3,4"})
     void equalsTheOracleInFloat32(int batch, int height, int width, int channels, int rank, int state) {
         compare(ScanInputs.random(batch, height, width, channels, rank, state), ScalarType.Float, 1e-5);
     }
 
     @ParameterizedTest
-    @CsvSource({"2,17,1,96,6,1", "1,33,65,192,6,16", "2,16,16,384,24,1", "2,8,8,768,48,1", "1,1,300,96,3,16"})
+    @CsvSource({"2,17,1,96,6,1", "1,33,65,192,6,16", "2,16,16,384,24,1", "2,8,8,768,48,1", "1,1,300,96,3,16",
+            "300,9,9,64,6,16", "600,13,10,32,3,1"})
     void equalsTheOracleInBfloat16(int batch, int height, int width, int channels, int rank, int state) {
         compare(ScanInputs.random(batch, height, width, channels, rank, state), ScalarType.BFloat16, 3e-2);
     }
