@@ -8,6 +8,7 @@ import io.audiomamba.torch.CudaModule.Struct;
 import io.audiomamba.torch.Tensors;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
@@ -33,8 +34,10 @@ final class CudaScan implements ScanKernel {
     /** Above it the gradients of the projection do not fit into the registers of a kernel that does all else. */
     private static final int HIGHEST_FUSED_RANK = 16;
     private static final int SMALL_BLOCK = 256;
+    private static final int MANY_STATES = 3;
+    private static final int BOTH_AXES = AXES;
     /** Images and channels keep a GPU busy if they give each of its multiprocessors so many warps. */
-    private static final int BUSY = 4;
+    private static final int BUSY = 8;
     private static final double LOG2E = 1 / Math.log(2);
 
     @Override
@@ -53,10 +56,10 @@ final class CudaScan implements ScanKernel {
      * @param weight      W_dt times log2(e), (4, D, R), in the type of the tokens; for tensor cores R is rounded up
      * @param fused  whether the kernels find the gradients of the step sizes' projection themselves
      * @param blocks that share the channels
-     * @param parts  of the chunks of an axis: either all of them have blocks of their own, or one block goes through all
+     * @param whole  whether a block goes through all chunks of an axis
      */
     private record Launch(ScanInputs in, Tensor weight, boolean fused, CudaModule module, Struct operands,
-            int threads, int blocks, int chunks, int parts) {
+            int threads, int blocks, int chunks, boolean whole) {
 
         /** @param pass {@code forward} or {@code backward} */
         static Launch of(ScanInputs given, String pass) {
@@ -78,11 +81,12 @@ final class CudaScan implements ScanKernel {
             int warps = Math.ceilDiv(in.channels(), WARP);
             int threads = Math.min(module.mostThreads(pass + "_merged"), warps * WARP);
             int chunks = Math.ceilDiv(in.height() * in.width(), CHUNK);
-            boolean busy = (long) in.batch() * warps >= (long) BUSY * module.multiprocessors();
+            boolean whole = in.stateSize() >= MANY_STATES && chunks > 1
+                    && (long) AXES * in.batch() * warps >= (long) BUSY * module.multiprocessors();
             return new Launch(in, weight, fused, module,
                     new Struct(List.of(in.tokens(), in.projections(), weight, bias, in.aLogs(), in.skip()),
                             in.height(), in.width(), in.channels()),
-                    threads, Math.ceilDiv(in.channels(), threads), chunks, busy ? 1 : chunks);
+                    threads, Math.ceilDiv(in.channels(), threads), chunks, whole);
         }
 
         /** A thread for each of {@code elements}. */
@@ -109,23 +113,16 @@ final class CudaScan implements ScanKernel {
             return torch.empty(shape, in.tokens().options(), null);
         }
 
-        /** Where axis 0 leaves its part of {@code result}, in float32. */
-        Tensor partial(Tensor result) {
-            return result.scalar_type().intern() == ScalarType.Float
-                    ? result
-                    : uninitialised(Tensors.shape(result));
-        }
-
         /**
          * What enters each chunk, (B, 4, chunks, N, D), by a pass over every chunk by itself and one along the chunks;
-         * null if one block goes through all chunks.
+         * null if none needs that.
          *
          * @param kernel  of the first pass
          * @param operand of it, after the states
          * @param sums    of step sizes
          */
         Tensor entering(String kernel, Tensor operand, Tensor sums, boolean adjoint) {
-            if (parts == 1) {
+            if (!carries()) {
                 return null;
             }
             Tensor states = uninitialised(perChunk(in.stateSize()));
@@ -135,12 +132,35 @@ final class CudaScan implements ScanKernel {
             return states;
         }
 
-        /** The pass that writes results, axis by axis. */
-        void merged(String kernel, Object... arguments) {
-            for (int axis = 0; axis < AXES; axis++) {
-                launch(kernel, new Extent(parts, blocks, in.batch(), threads),
-                        Stream.concat(Arrays.stream(arguments), Stream.of(axis)).toArray());
+        /** Whether blocks that begin in the middle have to be told what enters there. */
+        boolean carries() {
+            return !whole && chunks > 1;
+        }
+
+        /**
+         * The pass that writes a result.
+         *
+         * @param skipped   what the skip connections lead to the result
+         * @param arguments of the kernel, with the place where parts of the result wait
+         */
+        void merged(String kernel, Tensor result, Tensor skipped, Function<Tensor, Stream<Object>> arguments) {
+            if (whole) {
+                Tensor partial = uninitialised(AXES * result.numel());
+                merged(kernel, AXES, arguments.apply(partial), BOTH_AXES);
+                Extent elements = forEach((long) in.height() * in.width() * in.channels());
+                launch("join", new Extent(elements.x(), 1, in.batch(), elements.threads()), partial, skipped, result);
+            } else {
+                boolean wide = result.scalar_type().intern() == ScalarType.Float;
+                Tensor partial = wide ? result : uninitialised(result.numel());
+                for (int axis = 0; axis < AXES; axis++) {
+                    merged(kernel, chunks, arguments.apply(partial), axis);
+                }
             }
+        }
+
+        private void merged(String kernel, int parts, Stream<Object> arguments, int axis) {
+            launch(kernel, new Extent(parts, blocks, in.batch(), threads),
+                    Stream.concat(arguments, Stream.of(axis)).toArray());
         }
 
         private void launch(String kernel, Extent extent, Object... arguments) {
@@ -153,12 +173,12 @@ final class CudaScan implements ScanKernel {
      * What the backward pass finds again, in one tensor.
      *
      * @param states that enter each tile, (B, 4, chunks, tiles, N, D)
-     * @param sums   of step sizes, (B, 4, chunks, D); empty if one block goes through all chunks
+     * @param sums   of step sizes, (B, 4, chunks, D); empty if nothing is carried
      */
     private record Kept(Tensor states, Tensor sums) {
 
         static long sums(Launch launch) {
-            return launch.parts() == 1 ? 0 : launch.perChunk(1);
+            return launch.carries() ? launch.perChunk(1) : 0;
         }
 
         static Kept of(Tensor both, Launch launch) {
@@ -179,7 +199,8 @@ final class CudaScan implements ScanKernel {
         Kept parts = Kept.of(kept, launch);
         Tensor entering = launch.entering("forward_local", parts.sums(), parts.sums(), false);
         Tensor merged = launch.likeTokens(Tensors.shape(inputs.tokens()));
-        launch.merged("forward_merged", entering, withBackward ? parts.states() : null, launch.partial(merged), merged);
+        launch.merged("forward_merged", merged, launch.in().tokens(),
+                partial -> Stream.of(entering, withBackward ? parts.states() : null, partial, merged));
         return new Result(merged.to(inputs.tokens().scalar_type()), withBackward ? kept : null);
     }
 
@@ -196,14 +217,14 @@ final class CudaScan implements ScanKernel {
         boolean fused = launch.fused();
         Tensor steps = fused ? null : launch.likeTokens(DIRECTIONS, tokens, in.channels());
         long[] projected = {launch.blocks(), tokens, DIRECTIONS, 2 * states + (fused ? in.rank() : 0)};
-        Tensor projections = fused && launch.blocks() == 1
+        Tensor partProjections = fused && launch.blocks() == 1
                 ? launch.likeTokens(projected)
                 : launch.uninitialised(projected);
-        Tensor parameters = launch.uninitialised((long) in.batch() * launch.parts(), DIRECTIONS,
+        Tensor parameters = launch.uninitialised((long) in.batch() * (launch.whole() ? 1 : launch.chunks()), DIRECTIONS,
                 2 + states + (fused ? in.rank() : 0), in.channels());
-        launch.merged("backward_merged", grad, parts.states(), adjoints,
-                new Struct(Arrays.asList(launch.partial(gradTokens), gradTokens, steps, projections, parameters)));
-        projections = launch.blocks() == 1 ? projections.squeeze(0) : projections.sum(0);
+        launch.merged("backward_merged", gradTokens, grad, partial -> Stream.of(grad, parts.states(), adjoints,
+                new Struct(Arrays.asList(partial, gradTokens, steps, partProjections, parameters))));
+        Tensor projections = launch.blocks() == 1 ? partProjections.squeeze(0) : partProjections.sum(0);
         ScanInputs gradients = new ScanInputs(gradTokens,
                 (fused ? projections : withLowRank(launch, projections, steps)).view(Tensors.shape(in.projections())),
                 fused ? torch.empty_like(in.dtWeight()) : weightGradient(launch, steps),

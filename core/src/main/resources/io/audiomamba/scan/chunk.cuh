@@ -15,12 +15,17 @@ constexpr float LN2 = 0.6931471805599453f;
 
 typedef Type<TYPE>::of value;
 
+// With many states their parameters and adjoints take shared memory instead of registers, and half a result waits in
+// global memory instead.
+#define MANY_STATES (N > 2)
+constexpr int OWN = 3; // numbers of each state that the gradient has so
+
 // A block has as many warps as 48 KB of shared memory allow, three at most: 96 channels. The most is held by the
-// gradient: for each warp a result of the chunk and scratch memory; and the tables.
+// gradient: for each warp a result of the chunk, or those numbers, and scratch memory; and the tables.
 constexpr int LOW_RANK = !FUSED ? 0 : R > 24 ? R : 24; // rows of sums before those of B and C
 constexpr int SCRATCH = TILE * (LOW_RANK + 2 * N > WARP ? LOW_RANK + 2 * N : WARP);
 constexpr int TABLES = CHUNK * (4 + (TENSOR_CORES ? (RANK + 8) * sizeof(value) : R * sizeof(float)) + 2 * N * sizeof(float));
-constexpr int ALLOWED = (48 * 1024 - TABLES) / ((CHUNK * WARP + SCRATCH) * sizeof(float));
+constexpr int ALLOWED = (48 * 1024 - TABLES) / (((MANY_STATES ? OWN * N : CHUNK) * WARP + SCRATCH) * sizeof(float));
 constexpr int WARPS = ALLOWED > 3 ? 3 : ALLOWED < 1 ? 1 : ALLOWED;
 
 struct Grid {
@@ -48,6 +53,7 @@ struct Work {
     int axis, chunk, length, image, channel;
     bool exists; // whether there is a channel for this thread
 
+    // In `chunk` at first.
     __device__ Work(const Grid& grid, int axis, int chunk) : axis(axis), image(blockIdx.z) {
         channel = blockIdx.y * blockDim.x + threadIdx.x;
         exists = channel < grid.channels;

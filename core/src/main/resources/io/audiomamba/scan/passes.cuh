@@ -1,16 +1,18 @@
 // The passes over the chunks that forward and backward have in common.
 //
-// If there are too few images and channels to keep a GPU busy, blocks share the chunks of an axis. What crosses a chunk's
-// border is then handled in three passes:
+// What crosses a chunk's border is handled in three passes:
 //
 //   local    every chunk by itself, from a state of zero: its last state, and the sum of its step sizes
 //   carry    along the chunks: the state that enters each; a chunk multiplies it by exp(A * sum of step sizes)
 //   merged   every chunk again, from the right state, writing results
 //
-// and alike against time for the gradients. Else a block of `merged` goes through all chunks of its axis, one direction
-// after the other, and nothing else is needed. `merged` is launched for axis 0, which leaves the sum of its two directions
+// and alike against time for the gradients. `merged` is launched for axis 0, which leaves the sum of its two directions
 // as float32, and then for axis 1, which adds its own and writes the result. Between the two directions of a block
-// that has one chunk the sum stays in shared memory.
+// the sum stays in shared memory, unless there are many states.
+//
+// With many states the arithmetic of `local` costs more than that sum's way to memory and back. If images and channels
+// suffice to keep a GPU busy, `merged` is then launched once, for both axes: a block goes through all chunks of one, first
+// in one direction, then in the other. `join` adds what the axes leave.
 
 #include "step_size.cuh"
 
@@ -27,7 +29,8 @@ extern "C" __global__ void prepare(const float* weight, const float* bias, value
 }
 
 // A of a thread's channel in one direction.
-__device__ void readA(const Operands& in, const Work& work, int k, float a[N]) {
+template <typename Numbers>
+__device__ void readA(const Operands& in, const Work& work, int k, Numbers& a) {
     const float* logs = in.aLogs + ((long long)k * in.grid.channels + work.channel) * N;
     for (int n = 0; n < N; n++) {
         a[n] = -exp2Fast(LOG2E * logs[n]);
@@ -180,10 +183,26 @@ struct Held {
     }
 };
 
-// So many chunks has a block of `merged`.
-__device__ int span(const Grid& grid) {
-    return gridDim.x == 1 ? grid.chunks() : 1;
-}
+// The argument of `merged` that stands for both axes.
+constexpr int BOTH = 2;
+
+// A block of `merged`: one chunk of an axis, or all.
+struct Part : Work {
+    bool whole;
+    int chunks;
+
+    __device__ Part(const Grid& grid, int axis)
+        : Work(grid, axis == BOTH ? blockIdx.x : axis, axis == BOTH ? 0 : blockIdx.x), whole(MANY_STATES && axis == BOTH),
+          chunks(whole ? grid.chunks() : 1) {}
+
+    // Index of it in (B, parts of an axis).
+    __device__ long long index() const { return whole ? image : (long long)image * gridDim.x + chunk; }
+
+    // Where this thread's channel begins in what axis 0, or each axis, leaves, (B, L, D) or (2, B, L, D).
+    __device__ long long partialStart(const Grid& grid) const {
+        return start(grid) + (whole ? (long long)axis * gridDim.z * grid.length() * grid.channels : 0);
+    }
+};
 
 // `SCRATCH` values for each warp.
 template <int SCRATCH>
@@ -191,7 +210,9 @@ struct MergedShared {
     Places places;
     Rows rows;
     alignas(16) float scratch[WARPS][SCRATCH];
+#if !MANY_STATES
     Held held;
+#endif
 
     __device__ void begin(const Operands& in, const Work& work) {
         places.fill(in.grid, work);
@@ -209,20 +230,19 @@ struct MergedShared {
         __syncthreads();
     }
 
-    // A direction's part of a tile, for this thread's channel of an image. The first direction's is held, or goes to
-    // `partial` if there are several chunks; the last one's is added to all others and skip * x.
+    // A direction's part of a tile, for this thread's channel of an image. All but the last are held or go to `partial`.
     template <bool REVERSED>
-    __device__ void write(const Grid& grid, const Work& work, int tile, float sum[TILE], float* partial, value* result,
+    __device__ void write(const Grid& grid, const Part& part, int tile, float sum[TILE], float* partial, value* result,
             float skip, const float x[TILE]) {
-        bool hold = span(grid) == 1, last = REVERSED && work.axis == 1;
-        if (!REVERSED && hold) {
+#if !MANY_STATES
+        if (!REVERSED) {
             held.hold(tile, sum);
             return;
         }
-        if (hold) {
-            held.addTo(tile, sum);
-        }
-        if (work.axis == 1 || !hold && REVERSED) {
+        held.addTo(tile, sum);
+#endif
+        bool lastAxis = part.axis == 1 && !part.whole;
+        if (lastAxis || MANY_STATES && REVERSED) {
             float before[TILE];
             places.gather(partial, grid, tile, before);
 #pragma unroll
@@ -231,19 +251,29 @@ struct MergedShared {
             }
         }
         const unsigned* at = places.tokens + tile * TILE;
-        if (last) {
-            forEach(work.count(tile), [&](int i) { store(inToken(result, at[i], grid.channels), sum[i] + skip * x[i]); });
+        if (lastAxis && REVERSED) {
+            forEach(part.count(tile), [&](int i) { store(inToken(result, at[i], grid.channels), sum[i] + skip * x[i]); });
         } else {
-            forEach(work.count(tile), [&](int i) { *inToken(partial, at[i], grid.channels) = sum[i]; });
+            forEach(part.count(tile), [&](int i) { *inToken(partial, at[i], grid.channels) = sum[i]; });
         }
     }
 };
 
 // The sum over all directions of the skip connection's weight.
-__device__ float readSkip(const Operands& in, const Work& work) {
+__device__ float readSkip(const Operands& in, int channel) {
     float sum = 0;
     for (int k = 0; k < 4; k++) {
-        sum += in.skip[k * in.grid.channels + work.channel];
+        sum += in.skip[k * in.grid.channels + channel];
     }
     return sum;
+}
+
+// What both axes left, (2, B, L, D), and skip * x.
+extern "C" __global__ void join(Operands in, const float* partial, const value* x, value* result) {
+    int perImage = in.grid.length() * in.grid.channels, i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < perImage) {
+        float skip = readSkip(in, i % in.grid.channels);
+        long long at = (long long)blockIdx.z * perImage + i;
+        store(result + at, partial[at] + partial[(long long)gridDim.z * perImage + at] + skip * load(x + at));
+    }
 }

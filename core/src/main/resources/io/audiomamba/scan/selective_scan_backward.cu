@@ -9,19 +9,29 @@ extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_
     local<true>(shared, in, gradY, states, nullptr);
 }
 
-typedef MergedShared<SCRATCH> BackwardShared;
+// Numbers of a thread, one for each state.
+struct Own {
+    float of[N][MANY_STATES ? WARPS * WARP : 1];
+    __device__ float& operator[](int n) { return of[n][MANY_STATES ? threadIdx.x : 0]; }
+};
 
-constexpr int STATES_AT_ONCE = N <= 2 ? N : 1; // more do not fit into the registers
+struct BackwardShared : MergedShared<SCRATCH> {
+#if MANY_STATES
+    Own own[OWN];
+#endif
+};
+
+constexpr int STATES_AT_ONCE = MANY_STATES ? 1 : N; // more do not fit into the registers
 constexpr int PROJECTED = FUSED ? ROW : 2 * N; // of the gradient of a token's projections in one direction
 constexpr int FIRST_B = PROJECTED - 2 * N;
 constexpr int PARAMETERS = N + 2 + (FUSED ? R : 0); // of a channel in one direction
 
 struct Gradients {
-    float* partial;    // of the tokens, axis 0 only, (B, L, D)
+    float* partial;    // of the tokens, axis 0 only, (B, L, D), or each axis, (2, B, L, D)
     value* tokens;     // (B, L, D)
     value* steps;      // of x where the step size is softplus2(x), unless fused, (4, B, L, D)
     void* projections; // (blocks of channels, B, L, 4, PROJECTED); float32 unless fused and one block
-    float* parameters; // of A (N of them), skip, bias and, if fused, W_dt (R of them): (B, blocks of an axis, 4, PARAMETERS, D)
+    float* parameters; // of A (N of them), skip, bias and, if fused, W_dt (R of them): (B, parts of an axis, 4, PARAMETERS, D)
 
     // A tile's sums over the block's channels, from those of warps: low rank, B_t and C_t, (rows, TILE).
     __device__ void writeProjections(const Work& work, const Grid& grid, int k, const Places& places,
@@ -47,42 +57,49 @@ struct Gradients {
     }
 
     // A parameter's gradient.
-    __device__ void writeParameter(const Work& work, const Grid& grid, int k, int row, int channel, float x) const {
-        long long block = (long long)work.image * gridDim.x + blockIdx.x;
-        parameters[((block * 4 + k) * PARAMETERS + row) * grid.channels + channel] = x;
+    __device__ void writeParameter(const Part& part, const Grid& grid, int k, int row, int channel, float x) const {
+        parameters[((part.index() * 4 + k) * PARAMETERS + row) * grid.channels + channel] = x;
     }
 };
 
 template <bool REVERSED>
-__device__ void backwardDirection(BackwardShared& shared, const Operands& in, Work work, const value* gradY,
+__device__ void backwardDirection(BackwardShared& shared, const Operands& in, Part part, const value* gradY,
         const float* states, const float* adjoints, const Gradients& out) {
-    int k = work.axis + (REVERSED ? 2 : 0), chunks = span(in.grid);
-    bool withSkip = work.axis == 0 && !REVERSED; // whose gradient is the same in all directions
+    int k = part.axis + (REVERSED ? 2 : 0);
+    bool withSkip = part.axis == 0 && !REVERSED; // whose gradient is the same in all directions
     float* scratch = shared.scratch[threadIdx.x / WARP];
-    StepSizes steps(in, work, k);
+    StepSizes steps(in, part, k);
     LaneSums overLanes;
 #if FUSED
     ProjectionGradients projection;
 #endif
-    float a[N], adjoint[N], gradA[N] = {}, gradSkip = 0, gradBias = 0, skip = readSkip(in, work);
-    readA(in, work, k, a);
+#if MANY_STATES
+    auto& own = shared.own;
+#else
+    Own own[OWN];
+#endif
+    Own &a = own[0], &adjoint = own[1], &gradA = own[2];
+    readA(in, part, k, a);
     for (int n = 0; n < N; n++) {
-        adjoint[n] = adjoints && work.exists ? adjoints[work.at(in.grid, k, 1, 0, N, n)] : 0;
+        adjoint[n] = adjoints && part.exists ? adjoints[part.at(in.grid, k, 1, 0, N, n)] : 0;
+        gradA[n] = 0;
     }
-    long long start = work.start(in.grid);
+    float gradSkip = 0, gradBias = 0, skip = readSkip(in, part.channel);
+    long long start = part.start(in.grid);
+    float* partial = out.partial + part.partialStart(in.grid);
 #pragma unroll 1
-    for (int i = chunks - 1; i >= 0; i--) {
-        if (chunks > 1) {
-            work.enter(in.grid, nth<REVERSED>(i, chunks));
+    for (int i = part.chunks - 1; i >= 0; i--) {
+        if (part.whole) {
+            part.enter(in.grid, nth<REVERSED>(i, part.chunks));
         }
-        shared.read(in, work, k, chunks > 1);
-        int tiles = work.tiles();
-        const float* kept = states + work.at(in.grid, k, TILES, 0, N, 0);
+        shared.read(in, part, k, part.whole);
+        int tiles = part.tiles();
+        const float* kept = states + part.at(in.grid, k, TILES, 0, N, 0);
         auto keptState = [&](int t, int n) { return kept[(nth<REVERSED>(t, tiles) * N + n) * in.grid.channels]; };
         float entering = keptState(tiles - 1, 0);
 #pragma unroll 1
         for (int t = tiles - 1; t >= 0; t--) {
-            int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
+            int tile = nth<REVERSED>(t, tiles), count = part.count(tile);
             float u[TILE], g[TILE], s[TILE], fed[TILE] = {}, left[TILE] = {}; // dL/d(s u), dL/ds by the decay
             shared.places.gather(in.tokens + start, in.grid, tile, u);
             steps.of(shared.rows, tile, scratch, s);
@@ -135,7 +152,7 @@ __device__ void backwardDirection(BackwardShared& shared, const Operands& in, Wo
                     scratch[(LOW_RANK + N + n) * TILE + LaneSums::position()] = sumC;
                 }
             }
-            if (N > 2) { // meanwhile the registers were needed
+            if (MANY_STATES) { // meanwhile the registers were needed
                 asm volatile("" ::: "memory");
                 shared.places.gather(in.tokens + start, in.grid, tile, u);
             }
@@ -153,23 +170,23 @@ __device__ void backwardDirection(BackwardShared& shared, const Operands& in, Wo
             value* to = out.steps + (long long)k * gridDim.z * in.grid.length() * in.grid.channels + start;
             forEach(count, [&](int i) { store(inToken(to, at[i], in.grid.channels), gradS[i]); });
 #endif
-            shared.write<REVERSED>(in.grid, work, tile, gradU, out.partial + start, out.tokens + start, skip, g);
+            shared.write<REVERSED>(in.grid, part, tile, gradU, partial, out.tokens + start, skip, g);
             __syncthreads();
-            out.writeProjections(work, in.grid, k, shared.places, shared.scratch, tile);
+            out.writeProjections(part, in.grid, k, shared.places, shared.scratch, tile);
             __syncthreads();
         }
     }
     auto write = [&](int k, int row, int channel, float x) {
-        out.writeParameter(work, in.grid, k, row, channel, x);
+        out.writeParameter(part, in.grid, k, row, channel, x);
     };
-    if (work.exists) {
+    if (part.exists) {
         for (int n = 0; n < N; n++) {
-            write(k, n, work.channel, LN2 * gradA[n]);
+            write(k, n, part.channel, LN2 * gradA[n]);
         }
         for (int all = 0; all < 4 && withSkip; all++) {
-            write(all, N, work.channel, gradSkip);
+            write(all, N, part.channel, gradSkip);
         }
-        write(k, N + 1, work.channel, LOG2E * gradBias);
+        write(k, N + 1, part.channel, LOG2E * gradBias);
     }
 #if FUSED
     projection.forEachWeight([&](int channel, int rank, float x) {
@@ -180,15 +197,15 @@ __device__ void backwardDirection(BackwardShared& shared, const Operands& in, Wo
 #endif
 }
 
-// All gradients for both directions along one axis. States are those that enter each tile; adjoints those that enter
-// each chunk from the future, null if a block has all chunks.
+// All gradients for both directions along one axis or both. States are those that enter each tile; adjoints those that
+// enter each chunk from the future, null if none need.
 extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_merged(Operands in,
         const value* gradY, const float* states, const float* adjoints, Gradients out, int axis) {
     __shared__ BackwardShared shared;
-    Work work(in.grid, axis, blockIdx.x);
-    shared.begin(in, work);
-    backwardDirection<false>(shared, in, work, gradY, states, adjoints, out);
-    backwardDirection<true>(shared, in, work, gradY, states, adjoints, out);
+    Part part(in.grid, axis);
+    shared.begin(in, part);
+    backwardDirection<false>(shared, in, part, gradY, states, adjoints, out);
+    backwardDirection<true>(shared, in, part, gradY, states, adjoints, out);
 }
 
 // The parameters' gradients, each in its own order, from their sums over blocks, (4, PARAMETERS, D). That of W_dt,

@@ -26,28 +26,29 @@ extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) forward_l
 typedef MergedShared<TILE * WARP> ForwardShared;
 
 template <bool REVERSED>
-__device__ void forwardDirection(ForwardShared& shared, const Operands& in, Work work, const float* states,
+__device__ void forwardDirection(ForwardShared& shared, const Operands& in, Part part, const float* states,
         float* starts, float* partial, value* y) {
-    int k = work.axis + (REVERSED ? 2 : 0), chunks = span(in.grid);
-    long long start = work.start(in.grid);
-    StepSizes steps(in, work, k);
-    float h[N], a[N], skip = readSkip(in, work);
-    readA(in, work, k, a);
+    int k = part.axis + (REVERSED ? 2 : 0);
+    long long start = part.start(in.grid);
+    partial += part.partialStart(in.grid);
+    StepSizes steps(in, part, k);
+    float h[N], a[N], skip = readSkip(in, part.channel);
+    readA(in, part, k, a);
 #pragma unroll
     for (int n = 0; n < N; n++) {
-        h[n] = states ? states[work.at(in.grid, k, 1, 0, N, n)] : 0;
+        h[n] = states ? states[part.at(in.grid, k, 1, 0, N, n)] : 0;
     }
 #pragma unroll 1
-    for (int i = 0; i < chunks; i++) {
-        if (chunks > 1) {
-            work.enter(in.grid, nth<REVERSED>(i, chunks));
+    for (int i = 0; i < part.chunks; i++) {
+        if (part.whole) {
+            part.enter(in.grid, nth<REVERSED>(i, part.chunks));
         }
-        shared.read(in, work, k, chunks > 1);
-        float* kept = starts && work.exists ? starts + work.at(in.grid, k, TILES, 0, N, 0) : nullptr;
-        int tiles = work.tiles();
+        shared.read(in, part, k, part.whole);
+        float* kept = starts && part.exists ? starts + part.at(in.grid, k, TILES, 0, N, 0) : nullptr;
+        int tiles = part.tiles();
 #pragma unroll 1
         for (int t = 0; t < tiles; t++) {
-            int tile = nth<REVERSED>(t, tiles), count = work.count(tile);
+            int tile = nth<REVERSED>(t, tiles), count = part.count(tile);
             float u[TILE], s[TILE], sum[TILE] = {};
             shared.places.gather(in.tokens + start, in.grid, tile, u);
             steps.of(shared.rows, tile, shared.scratch[threadIdx.x / WARP], s);
@@ -67,18 +68,18 @@ __device__ void forwardDirection(ForwardShared& shared, const Operands& in, Work
                     sum[i] += h[n] * c[i];
                 }
             }
-            shared.write<REVERSED>(in.grid, work, tile, sum, partial + start, y + start, skip, u);
+            shared.write<REVERSED>(in.grid, part, tile, sum, partial, y + start, skip, u);
         }
     }
 }
 
-// y for both directions along one axis. States are those that enter each chunk, null if a block has all chunks; those
-// that enter each tile go to starts, (B, 4, chunks * TILES, N, D), unless that is null.
+// y for both directions along one axis, or parts of it along both. States are those that enter each chunk, null if none
+// need; those that enter each tile go to starts, (B, 4, chunks * TILES, N, D), unless that is null.
 extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) forward_merged(Operands in,
         const float* states, float* starts, float* partial, value* y, int axis) {
     __shared__ ForwardShared shared;
-    Work work(in.grid, axis, blockIdx.x);
-    shared.begin(in, work);
-    forwardDirection<false>(shared, in, work, states, starts, partial, y);
-    forwardDirection<true>(shared, in, work, states, starts, partial, y);
+    Part part(in.grid, axis);
+    shared.begin(in, part);
+    forwardDirection<false>(shared, in, part, states, starts, partial, y);
+    forwardDirection<true>(shared, in, part, states, starts, partial, y);
 }
