@@ -10,7 +10,6 @@ import io.audiomamba.train.Recipe.LossKind;
 import java.util.function.BiConsumer;
 import java.util.random.RandomGenerator;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -48,19 +47,13 @@ final class Objective {
 
     /** Augments and mixes a batch that is not empty. */
     Examples examples(Batches.Batch batch, RandomGenerator random) {
-        Tensor waveforms = onDevice(batch.waveforms());
-        Tensor targets = onDevice(batch.targets());
-        Mixing.Examples sounds = mixing.ofWaveforms(new Mixing.Examples(waveforms, smoothed(targets)), random);
+        Mixing.Examples sounds = mixing
+                .ofWaveforms(new Mixing.Examples(batch.waveforms(), smoothed(batch.targets())), random);
         Tensor images = augmentation.apply(frontEnd.apply(sounds.inputs()), random);
         Mixing.Examples mixed = mixing.ofImages(new Mixing.Examples(images, sounds.targets()), random);
         Tensor dropPath = model.dropPath(batch.size(), random).to(device,
                 isMixed() ? ScalarType.BFloat16 : ScalarType.Float);
         return new Examples(mixed.inputs(), mixed.targets(), dropPath);
-    }
-
-    /** A copy from pinned memory goes on while the CPU does other things. */
-    private Tensor onDevice(Tensor tensor) {
-        return tensor.to(device, ScalarType.Float, true, false, new MemoryFormatOptional());
     }
 
     /** The mean loss. */

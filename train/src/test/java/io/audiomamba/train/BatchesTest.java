@@ -1,0 +1,86 @@
+package io.audiomamba.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.audiomamba.data.Clip;
+import io.audiomamba.data.Dataset;
+import io.audiomamba.error.AudioException;
+import io.audiomamba.frontend.FrontEnd;
+import io.audiomamba.frontend.LogMel;
+import io.audiomamba.torch.Devices;
+import io.audiomamba.torch.Tensors;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.bytedeco.javacpp.PointerScope;
+import org.junit.jupiter.api.Test;
+
+class BatchesTest {
+
+    private static final int CLIPS = 7;
+    private static final int BROKEN = 3;
+
+    /** Every clip is a class of its own, and its sound says which: a constant. */
+    private static final Dataset DATASET = new Dataset("constants",
+            IntStream.range(0, CLIPS).mapToObj(i -> "class " + i).toList(),
+            IntStream.range(0, CLIPS).mapToObj(i -> new Clip("clip " + i, Path.of("" + i), List.of(i), 1)).toList(),
+            List.of(), new Dataset.Sounds() {
+                @Override
+                public float[] read(Clip clip, int sampleRate) {
+                    int number = clip.labels().getFirst();
+                    if (number == BROKEN) {
+                        throw new AudioException(clip.name() + ": is damaged.");
+                    }
+                    float[] samples = new float[sampleRate];
+                    Arrays.fill(samples, number + 1);
+                    return samples;
+                }
+
+                @Override
+                public int storedRate(Clip clip) {
+                    return 32_000;
+                }
+            });
+
+    @Test
+    void soundsAndTargetsStayTogetherWhenAClipCannotBeRead() {
+        List<float[]> rows = rows(1, "augment.roll=false");
+        assertThat(rows).hasSize(CLIPS - 1);
+        assertThat(rows.stream().map(row -> row[0])).doesNotHaveDuplicates().doesNotContain(BROKEN + 1f);
+        assertThat(rows).allSatisfy(row -> assertThat(row[(int) row[0]]).isEqualTo(1));
+    }
+
+    @Test
+    void whatABatchHoldsDoesNotFollowFromTheNumberOfWorkers() {
+        List<float[]> one = rows(1, "augment.gain_db=6", "augment.speed=0.2");
+        List<float[]> many = rows(5, "augment.gain_db=6", "augment.speed=0.2");
+        assertThat(many).containsExactlyElementsOf(one);
+    }
+
+    /** Of each clip of an epoch the first sample, then the targets. */
+    private static List<float[]> rows(int workers, String... settings) {
+        String[] all = Arrays.copyOf(settings, settings.length + 2);
+        all[settings.length] = "train.batch_size=" + CLIPS;
+        all[settings.length + 1] = "train.workers=" + workers;
+        FrontEnd frontEnd = FrontEnd.named(LogMel.NAME, Devices.cpu());
+        List<float[]> rows = new ArrayList<>();
+        try (Batches batches = new Batches(DATASET, TinyTraining.recipe(all), frontEnd, Devices.cpu());
+                var _ = new PointerScope()) {
+            for (Iterator<Batches.Batch> epoch = batches.of(0, 0); epoch.hasNext();) {
+                try (Batches.Batch batch = epoch.next()) {
+                    assertThat(batch.unreadable()).containsOnlyKeys("clip " + BROKEN);
+                    for (int i = 0; i < batch.size(); i++) {
+                        float[] row = new float[1 + CLIPS];
+                        row[0] = Tensors.toFloats(batch.waveforms().select(0, i).narrow(0, 0, 1))[0];
+                        System.arraycopy(Tensors.toFloats(batch.targets().select(0, i)), 0, row, 1, CLIPS);
+                        rows.add(row);
+                    }
+                }
+            }
+        }
+        return rows;
+    }
+}
