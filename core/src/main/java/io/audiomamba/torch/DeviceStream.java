@@ -44,6 +44,15 @@ public final class DeviceStream implements AutoCloseable {
         return device.is_cuda() && handle(device.index()).address() != 0;
     }
 
+    /** Waits for what this thread has begun on {@code device}. */
+    public static void finish(Device device) {
+        if (device.is_cuda()) {
+            try (var _ = new PointerScope()) {
+                torch_cuda.getCurrentCUDAStream(device.index()).synchronize();
+            }
+        }
+    }
+
     /** Waits for what was begun. The stream itself stays: memory that LibTorch keeps belongs to it. */
     @Override
     public void close() {

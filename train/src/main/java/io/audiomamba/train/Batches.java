@@ -25,42 +25,52 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Device;
+import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * Batches of training clips, decoded and augmented by worker threads, and brought to their device by one more, ahead of
- * their use. What a batch holds follows from the seed, the epoch and its position alone, not from the threads. Clips
- * that cannot be read are left out.
+ * Batches of training clips, ahead of their use: worker threads decode and augment, and for a GPU one more makes of that
+ * what the model meets. What a batch holds follows from the seed, the epoch and its position alone, not from the
+ * threads. Clips that cannot be read are left out.
  */
 final class Batches implements AutoCloseable {
 
     private static final int AHEAD = 2;
 
+    /** What makes of the sounds of a batch, (size, window), and their targets, (size, classes), what the model meets. */
+    @FunctionalInterface
+    interface Preparation {
+
+        /**
+         * To be called by any thread.
+         *
+         * @param number of the batch in its epoch, from 0
+         */
+        Objective.Examples of(Mixing.Examples sounds, int epoch, int number);
+    }
+
     /**
      * To be closed only when the device is done with it: its memory then goes to a batch that is on its way.
      *
-     * @param waveforms  (size, window), on the device
-     * @param targets    (size, classes), on the device
+     * @param size       how many clips it holds
+     * @param examples   nothing if it holds no clip
      * @param unreadable names of clips that are missing in it, and why
      */
-    record Batch(Tensor waveforms, Tensor targets, Map<String, String> unreadable) implements AutoCloseable {
-
-        /** How many clips it holds. */
-        int size() {
-            return (int) waveforms.size(0);
-        }
+    record Batch(int size, Optional<Objective.Examples> examples, Map<String, String> unreadable)
+            implements
+                AutoCloseable {
 
         @Override
         public void close() {
-            waveforms.releaseReference();
-            targets.releaseReference();
+            examples.ifPresent(Objective.Examples::close);
         }
     }
 
@@ -72,13 +82,15 @@ final class Batches implements AutoCloseable {
     private final SoundAugmentation augmentation;
     private final Sampler sampler;
     private final ExecutorService workers;
-    /** Its thread has a stream of its own, so that a GPU computes meanwhile. */
-    private final ExecutorService carrier;
+    private final Preparation preparation;
+    /** Prepares in a stream of its own what a GPU trains on next; on a CPU, null, that is done when it is asked for. */
+    private final ExecutorService preparer;
     /** A worker's sound, before it goes into a batch. */
     private final ThreadLocal<float[]> sound;
 
-    /** @param device that the batches will go to */
-    Batches(Dataset dataset, Recipe recipe, FrontEnd frontEnd, Device device) {
+    /** @param device where {@code preparation} wants the sounds */
+    Batches(Dataset dataset, Recipe recipe, FrontEnd frontEnd, Device device, Preparation preparation) {
+        this.preparation = preparation;
         this.dataset = dataset;
         this.recipe = recipe;
         this.sampleRate = frontEnd.sampleRate();
@@ -89,12 +101,15 @@ final class Batches implements AutoCloseable {
         this.sound = ThreadLocal.withInitial(() -> new float[window]);
         this.workers = Executors.newFixedThreadPool(recipe.train().workers(),
                 Thread.ofPlatform().daemon().name("batches-", 0).factory());
-        this.carrier = Executors
-                .newSingleThreadExecutor(work -> Thread.ofPlatform().daemon().name("carrier").unstarted(() -> {
-                    try (var _ = new DeviceStream(device)) {
-                        work.run();
-                    }
-                }));
+        this.preparer = device.is_cuda() ? Executors.newSingleThreadExecutor(this::preparing) : null;
+    }
+
+    private Thread preparing(Runnable work) {
+        return Thread.ofPlatform().daemon().name("preparer").unstarted(() -> {
+            try (var _ = new DeviceStream(device)) {
+                work.run();
+            }
+        });
     }
 
     /** Batches in an epoch: incomplete ones are left out, unless there is no other. */
@@ -116,7 +131,8 @@ final class Batches implements AutoCloseable {
         for (int i = 0; i < count(); i++) {
             List<Integer> chosen = order.subList(i * size, (i + 1) * size);
             SplittableRandom own = random.split();
-            tasks.add(() -> new Pending(chosen, own));
+            int number = i;
+            tasks.add(() -> new Pending(chosen, own, epoch, number));
         }
         return new ReadAhead(tasks.subList(first, tasks.size()).iterator());
     }
@@ -125,13 +141,17 @@ final class Batches implements AutoCloseable {
     private final class Pending {
 
         private final int classes = dataset.labels().size();
+        private final int epoch;
+        private final int number;
         private final List<Clip> clips;
         private final Tensor waveforms;
         private final MemorySegment rows;
         /** For each clip nothing, or why it cannot be read. */
         private final List<Future<Optional<String>>> failures = new ArrayList<>();
 
-        Pending(List<Integer> chosen, SplittableRandom random) {
+        Pending(List<Integer> chosen, SplittableRandom random, int epoch, int number) {
+            this.epoch = epoch;
+            this.number = number;
             clips = chosen.stream().map(dataset.clips()::get).toList();
             waveforms = memory(clips.size(), window);
             rows = Tensors.memory(waveforms);
@@ -157,7 +177,7 @@ final class Batches implements AutoCloseable {
             return (long) row * window * Float.BYTES;
         }
 
-        /** The batch on its device, without the clips that cannot be read, once the workers are done with it. */
+        /** The batch without the clips that cannot be read, once the workers are done with it. */
         Batch get() throws InterruptedException, ExecutionException {
             float[] targets = new float[clips.size() * classes];
             Map<String, String> unreadable = new LinkedHashMap<>();
@@ -176,9 +196,24 @@ final class Batches implements AutoCloseable {
                 }
                 size++;
             }
-            Tensor labels = memory(clips.size(), classes);
-            MemorySegment.copy(targets, 0, Tensors.memory(labels), JAVA_FLOAT, 0, targets.length);
-            return new Batch(onDevice(first(size, waveforms)), onDevice(first(size, labels)), unreadable);
+            try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
+                return new Batch(size, size == 0 ? Optional.empty() : Optional.of(prepared(size, targets)),
+                        unreadable);
+            } finally {
+                waveforms.releaseReference();
+            }
+        }
+
+        private Objective.Examples prepared(int size, float[] targets) {
+            Objective.Examples examples = preparation.of(new Mixing.Examples(onDevice(waveforms, size),
+                    onDevice(Tensors.of(targets, clips.size(), classes), size)), epoch, number).permanent();
+            DeviceStream.finish(device);
+            return examples;
+        }
+
+        /** The first rows of {@code tensor} where they are needed. */
+        private Tensor onDevice(Tensor tensor, int size) {
+            return tensor.narrow(0, 0, size).to(device, ScalarType.Float);
         }
     }
 
@@ -191,33 +226,11 @@ final class Batches implements AutoCloseable {
         }
     }
 
-    /** The first rows of {@code tensor}, which is given up for them. */
-    private static Tensor first(int rows, Tensor tensor) {
-        if (rows == tensor.size(0)) {
-            return tensor;
-        }
-        try (var _ = new PointerScope()) {
-            return Tensors.permanent(tensor.narrow(0, 0, rows));
-        } finally {
-            tensor.releaseReference();
-        }
-    }
-
-    /** A tensor where it is needed; {@code tensor} is given up for it. */
-    private Tensor onDevice(Tensor tensor) {
-        if (!device.is_cuda()) {
-            return tensor;
-        }
-        try (var _ = new PointerScope()) {
-            return Tensors.permanent(tensor.to(device, ScalarType.Float));
-        } finally {
-            tensor.releaseReference();
-        }
-    }
-
     @Override
     public void close() {
-        carrier.shutdownNow();
+        if (preparer != null) {
+            preparer.shutdownNow();
+        }
         workers.shutdownNow();
     }
 
@@ -225,7 +238,7 @@ final class Batches implements AutoCloseable {
     private final class ReadAhead implements Iterator<Batch> {
 
         private final Iterator<Supplier<Pending>> tasks;
-        private final Queue<Future<Batch>> ahead = new ArrayDeque<>();
+        private final Queue<FutureTask<Batch>> ahead = new ArrayDeque<>();
 
         ReadAhead(Iterator<Supplier<Pending>> tasks) {
             this.tasks = tasks;
@@ -239,13 +252,19 @@ final class Batches implements AutoCloseable {
         @Override
         public Batch next() {
             while (tasks.hasNext() && ahead.size() <= AHEAD) {
-                ahead.add(carrier.submit(tasks.next().get()::get));
+                FutureTask<Batch> batch = new FutureTask<>(tasks.next().get()::get);
+                ahead.add(batch);
+                if (preparer != null) {
+                    preparer.execute(batch);
+                }
             }
             if (ahead.isEmpty()) {
                 throw new NoSuchElementException();
             }
+            FutureTask<Batch> batch = ahead.remove();
+            batch.run(); // which does nothing if the preparer has begun
             try {
-                return ahead.remove().get();
+                return batch.get();
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new IllegalStateException("interrupted", e);

@@ -6,7 +6,9 @@ import io.audiomamba.model.Pass;
 import io.audiomamba.scan.ScanKernel;
 import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Autocast;
+import io.audiomamba.torch.Tensors;
 import io.audiomamba.train.Recipe.LossKind;
+import java.util.List;
 import java.util.function.BiConsumer;
 import java.util.random.RandomGenerator;
 import org.bytedeco.pytorch.Device;
@@ -43,15 +45,27 @@ final class Objective {
      * @param targets  (B, classes)
      * @param dropPath as {@link Pass#dropPath} says
      */
-    record Examples(Tensor images, Tensor targets, Tensor dropPath) {}
+    record Examples(Tensor images, Tensor targets, Tensor dropPath) implements AutoCloseable {
 
-    /** Augments and mixes a batch that is not empty. */
-    Examples examples(Batches.Batch batch, RandomGenerator random) {
-        Mixing.Examples sounds = mixing
-                .ofWaveforms(new Mixing.Examples(batch.waveforms(), smoothed(batch.targets())), random);
+        /** The same, beyond the scope in which they were made. */
+        Examples permanent() {
+            List.of(images, targets, dropPath).forEach(Tensors::permanent);
+            return this;
+        }
+
+        @Override
+        public void close() {
+            List.of(images, targets, dropPath).forEach(Tensor::releaseReference);
+        }
+    }
+
+    /** Augments and mixes a batch, (B, samples) and (B, classes), on the model's device. */
+    Examples examples(Mixing.Examples batch, RandomGenerator random) {
+        Mixing.Examples sounds = mixing.ofWaveforms(new Mixing.Examples(batch.inputs(), smoothed(batch.targets())),
+                random);
         Tensor images = augmentation.apply(frontEnd.apply(sounds.inputs()), random);
         Mixing.Examples mixed = mixing.ofImages(new Mixing.Examples(images, sounds.targets()), random);
-        Tensor dropPath = model.dropPath(batch.size(), random).to(device,
+        Tensor dropPath = model.dropPath((int) batch.inputs().size(0), random).to(device,
                 isMixed() ? ScalarType.BFloat16 : ScalarType.Float);
         return new Examples(mixed.inputs(), mixed.targets(), dropPath);
     }

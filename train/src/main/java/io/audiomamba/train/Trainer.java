@@ -88,7 +88,7 @@ public final class Trainer implements AutoCloseable {
                 new LayerRates(config, recipe.optimizer()).checked(parameters.tensors().keySet()));
         optimizer = new AdamW(recipe.optimizer(), flat);
         averages = new WeightAverages(recipe.train(), flat.values());
-        batches = new Batches(dataset, recipe, frontEnd, device);
+        batches = new Batches(dataset, recipe, frontEnd, device, this::examples);
         gradientStep = new GradientStep(objective, config, batches.size(), device);
     }
 
@@ -214,7 +214,7 @@ public final class Trainer implements AutoCloseable {
     private double train(Batches.Batch batch) {
         int accumulate = recipe.optimizer().accumulate();
         int group = Math.min(accumulate, batches.count() - position.batches() / accumulate * accumulate);
-        double loss = batch.size() == 0 ? 0 : gradients(batch, group);
+        double loss = batch.examples().isPresent() ? gradients(batch, group) : 0;
         if (endsStep(position.batches() + 1)) {
             double rate = LearningRate.at(recipe,
                     position.epochs() + (double) (position.batches() + 1) / batches.count());
@@ -230,7 +230,8 @@ public final class Trainer implements AutoCloseable {
     private double gradients(Batches.Batch batch, int group) {
         double loss;
         try (var _ = new PointerScope()) {
-            loss = gradientStep.run(examples(batch), group);
+            torch.manual_seed(randomness(position.epochs(), position.batches()).nextLong()); // for dropout
+            loss = gradientStep.run(batch.examples().orElseThrow(), group);
         }
         if (!Double.isFinite(loss)) {
             throw diverged(batch, "loss is " + loss);
@@ -238,19 +239,18 @@ public final class Trainer implements AutoCloseable {
         return loss;
     }
 
+    private Objective.Examples examples(Mixing.Examples sounds, int epoch, int batch) {
+        return objective.examples(sounds, randomness(epoch, batch).split());
+    }
+
     /** What is random follows from the seed and the position, so that a resumed run draws what it would have. */
-    private Objective.Examples examples(Batches.Batch batch) {
-        SplittableRandom random = new SplittableRandom(
-                recipe.train().seed() + 7_919L * position.epochs() + 31L * position.batches());
-        torch.manual_seed(random.nextLong()); // for dropout
-        try (var _ = new NoGradGuard()) {
-            return objective.examples(batch, random);
-        }
+    private SplittableRandom randomness(int epoch, int batch) {
+        return new SplittableRandom(recipe.train().seed() + 7_919L * epoch + 31L * batch);
     }
 
     private ConfigurationException diverged(Batches.Batch batch, String symptom) {
         String tensor = Divergence.firstBadTensor(parameters,
-                tap -> objective.loss(examples(batch), tap));
+                tap -> objective.loss(batch.examples().orElseThrow(), tap));
         return new ConfigurationException("Training stopped in epoch " + (position.epochs() + 1) + " at batch "
                 + (position.batches() + 1) + ": the " + symptom + ", and what first was not finite is " + tensor
                 + ". The checkpoints hold what was there before; a smaller optimizer.lr may help.");

@@ -67,15 +67,18 @@ class BatchesTest {
         all[settings.length + 1] = "train.workers=" + workers;
         FrontEnd frontEnd = FrontEnd.named(LogMel.NAME, Devices.cpu());
         List<float[]> rows = new ArrayList<>();
-        try (Batches batches = new Batches(DATASET, TinyTraining.recipe(all), frontEnd, Devices.cpu());
+        try (Batches batches = new Batches(DATASET, TinyTraining.recipe(all), frontEnd, Devices.cpu(),
+                (sounds, _, _) -> new Objective.Examples(sounds.inputs(), sounds.targets(), sounds.targets()));
                 var _ = new PointerScope()) {
             for (Iterator<Batches.Batch> epoch = batches.of(0, 0); epoch.hasNext();) {
                 try (Batches.Batch batch = epoch.next()) {
                     assertThat(batch.unreadable()).containsOnlyKeys("clip " + BROKEN);
                     for (int i = 0; i < batch.size(); i++) {
                         float[] row = new float[1 + CLIPS];
-                        row[0] = Tensors.toFloats(batch.waveforms().select(0, i).narrow(0, 0, 1))[0];
-                        System.arraycopy(Tensors.toFloats(batch.targets().select(0, i)), 0, row, 1, CLIPS);
+                        row[0] = Tensors
+                                .toFloats(batch.examples().orElseThrow().images().select(0, i).narrow(0, 0, 1))[0];
+                        System.arraycopy(Tensors.toFloats(batch.examples().orElseThrow().targets().select(0, i)), 0,
+                                row, 1, CLIPS);
                         rows.add(row);
                     }
                 }
