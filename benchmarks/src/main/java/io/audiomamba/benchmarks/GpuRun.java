@@ -73,12 +73,8 @@ public final class GpuRun {
 
     private void scan(long[] shape) {
         try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
-            ScanInputs random = ScanInputs.random(shape[0], shape[1], shape[1], shape[2], shape[3], shape[4]);
-            Tensor[] tensors = random.tensors();
-            for (int i = 0; i < tensors.length; i++) {
-                tensors[i] = tensors[i].to(device, i < 2 ? ScalarType.BFloat16 : ScalarType.Float);
-            }
-            ScanInputs inputs = ScanInputs.of(tensors);
+            ScanInputs inputs = ScanInputs.random(shape[0], shape[1], shape[1], shape[2], shape[3], shape[4])
+                    .to(device, ScalarType.BFloat16);
             ScanKernel.Result kept = kernel.forward(inputs, true);
             Tensor grad = torch.randn_like(kept.merged());
             double inference = median(() -> kernel.forward(inputs, false));

@@ -22,6 +22,7 @@ import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * What this machine offers, how fast it is, and what would make it faster.
@@ -63,23 +64,27 @@ public record Diagnosis(Map<String, String> facts, Map<String, String> timings, 
 
     private static Map<String, String> timings(ScanKernel kernel, Device device) {
         Map<String, String> timings = new LinkedHashMap<>();
+        boolean gpu = device.is_cuda();
+        // A GPU shows what it can do only with large operands, in the precision that it computes in.
+        ScalarType type = gpu ? ScalarType.Half : ScalarType.Float;
+        int size = gpu ? 4096 : 768;
+        int images = gpu ? 64 : 1;
         try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
-            Tensor a = torch.randn(1024, 768).to(device, torch.ScalarType.Float);
-            Tensor b = torch.randn(768, 768).to(device, torch.ScalarType.Float);
-            double product = median(device, () -> a.matmul(b));
-            timings.put("matrix product",
-                    String.format(Locale.ROOT, "%.0f GFLOP/s", 2.0 * 1024 * 768 * 768 / product / 1e9));
-            ScanInputs inputs = ScanInputs.random(1, 64, 64, 96, 6, 1)
-                    .map(tensor -> tensor.to(device, torch.ScalarType.Float));
+            Tensor a = torch.randn(size, size).to(device, type);
+            double product = median(device, () -> a.matmul(a));
+            timings.put("matrix product", String.format(Locale.ROOT, "%.0f GFLOP/s, %s",
+                    2.0 * size * size * size / product / 1e9, gpu ? "float16" : "float32"));
+            ScanInputs inputs = ScanInputs.random(images, 64, 64, 96, 6, 1).to(device, type);
             double scan = median(device, () -> kernel.forward(inputs, false));
-            double bytes = 4.0 * (2 * inputs.tokens().numel() + inputs.projections().numel());
+            double bytes = inputs.tokens().element_size()
+                    * (2.0 * inputs.tokens().numel() + inputs.projections().numel());
             timings.put("scan", String.format(Locale.ROOT,
-                    "%.2f ns for each token, channel and direction; operands and result at %.1f GB/s",
-                    scan * 1e9 / (4.0 * 64 * 64 * 96), bytes / scan / 1e9));
+                    "%.3f ns for each token, channel and direction; operands and result at %.1f GB/s",
+                    scan * 1e9 / (4.0 * inputs.tokens().numel()), bytes / scan / 1e9));
             try (Parameters parameters = new Parameters(Parameters.Source.random(0))) {
                 AudioMamba nano = new AudioMamba(Variants.named("nano"), parameters);
                 parameters.to(device);
-                Tensor image = torch.randn(1, 1001, 64).to(device, torch.ScalarType.Float);
+                Tensor image = torch.randn(1, 1001, 64).to(device, ScalarType.Float);
                 Pass pass = new Pass(kernel, false);
                 timings.put("nano, 10 s", String.format(Locale.ROOT, "%.0f ms",
                         1e3 * median(device, () -> nano.forward(image, pass))));

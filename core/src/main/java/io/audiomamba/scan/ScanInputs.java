@@ -3,6 +3,7 @@ package io.audiomamba.scan;
 import io.audiomamba.torch.Tensors;
 import java.util.Arrays;
 import java.util.function.UnaryOperator;
+import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -86,6 +87,13 @@ public record ScanInputs(Tensor tokens, Tensor projections, Tensor dtWeight, Ten
     /** The same operands, each changed by {@code change}. */
     public ScanInputs map(UnaryOperator<Tensor> change) {
         return of(Arrays.stream(tensors()).map(change).toArray(Tensor[]::new));
+    }
+
+    /** The same operands on {@code device}: tokens and projections in {@code type}, parameters in float32. */
+    public ScanInputs to(Device device, ScalarType type) {
+        UnaryOperator<Tensor> parameter = tensor -> tensor.to(device, ScalarType.Float);
+        return new ScanInputs(tokens.to(device, type), projections.to(device, type), parameter.apply(dtWeight),
+                parameter.apply(dtBias), parameter.apply(aLogs), parameter.apply(skip));
     }
 
     /**
