@@ -77,9 +77,8 @@ public final class LogMel implements FrontEnd {
 
     /** The power spectrum, (B, frames, 513). */
     public Tensor power(Tensor waveforms) {
-        Tensor padded = torch.reflection_pad1d(waveforms.to(ScalarType.Double), FFT / 2, FFT / 2);
-        Tensor frames = padded.unfold(1, FFT, HOP).mul(hann);
-        return torch.view_as_real(torch.fft_rfft(frames)).square().sum(-1);
+        Tensor frames = torch.reflection_pad1d(waveforms, FFT / 2, FFT / 2).unfold(1, FFT, HOP).mul(hann);
+        return torch.fft_rfft(frames).abs().square_();
     }
 
     /** The periodic Hann window, 1024 values. */
