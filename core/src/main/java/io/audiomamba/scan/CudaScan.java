@@ -34,7 +34,9 @@ final class CudaScan implements ScanKernel {
     /** Above it the gradients of the projection do not fit into the registers of a kernel that does all else. */
     private static final int HIGHEST_FUSED_RANK = 16;
     private static final int SMALL_BLOCK = 256;
+    /** As in {@code chunk.cuh} and {@code passes.cuh}. */
     private static final int MANY_STATES = 3;
+
     private static final int BOTH_AXES = AXES;
     /** Images and channels keep a GPU busy if they give each of its multiprocessors so many warps. */
     private static final int BUSY = 8;
@@ -53,7 +55,7 @@ final class CudaScan implements ScanKernel {
     /**
      * The operands as the kernels take them, and how a launch is cut.
      *
-     * @param weight      W_dt times log2(e), (4, D, R), in the type of the tokens; for tensor cores R is rounded up
+     * @param weight W_dt times log2(e), (4, D, R), in the type of the tokens; for tensor cores R is rounded up
      * @param fused  whether the kernels find the gradients of the step sizes' projection themselves
      * @param blocks that share the channels
      * @param whole  whether a block goes through all chunks of an axis

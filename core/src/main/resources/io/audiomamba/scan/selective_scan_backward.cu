@@ -31,7 +31,8 @@ struct Gradients {
     value* tokens;     // (B, L, D)
     value* steps;      // of x where the step size is softplus2(x), unless fused, (4, B, L, D)
     void* projections; // (blocks of channels, B, L, 4, PROJECTED); float32 unless fused and one block
-    float* parameters; // of A (N of them), skip, bias and, if fused, W_dt (R of them): (B, parts of an axis, 4, PARAMETERS, D)
+    // Of A (N of them), skip, bias and, if fused, W_dt (R of them): (B, parts of an axis, 4, PARAMETERS, D).
+    float* parameters;
 
     // A tile's sums over the block's channels, from those of warps: low rank, B_t and C_t, (rows, TILE).
     __device__ void writeProjections(const Work& work, const Grid& grid, int k, const Places& places,
