@@ -92,7 +92,7 @@ public final class KaldiFbank implements FrontEnd {
         Tensor before = torch.cat(new TensorVector(frames.narrow(2, 0, 1), frames.narrow(2, 0, FRAME - 1)), 2);
         Tensor windowed = frames.sub(before.mul(new Scalar(PREEMPHASIS))).mul(hann);
         Tensor padded = torch.constant_pad_nd(windowed, new long[] {0, FFT - FRAME}, new Scalar(0));
-        Tensor power = torch.view_as_real(torch.fft_rfft(padded)).square().sum(-1);
+        Tensor power = torch.fft_rfft(padded).abs().square_();
         return power.matmul(filters).clamp(new ScalarOptional(new Scalar(FLOOR))).log().to(ScalarType.Float);
     }
 

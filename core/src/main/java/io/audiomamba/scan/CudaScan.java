@@ -34,10 +34,10 @@ final class CudaScan implements ScanKernel {
     /** Above it the gradients of the projection do not fit into the registers of a kernel that does all else. */
     private static final int HIGHEST_FUSED_RANK = 16;
     private static final int SMALL_BLOCK = 256;
-    /** As in {@code chunk.cuh} and {@code passes.cuh}. */
+    /** From so many states on their arithmetic costs more than to wait in memory for half a result. */
     private static final int MANY_STATES = 3;
-
-    private static final int BOTH_AXES = AXES;
+    /** As in {@code passes.cuh}. */
+    private static final int BOTH_AXES = 2;
     /** Images and channels keep a GPU busy if they give each of its multiprocessors so many warps. */
     private static final int BUSY = 8;
     private static final double LOG2E = 1 / Math.log(2);
@@ -69,12 +69,14 @@ final class CudaScan implements ScanKernel {
             int device = given.tokens().device().index();
             boolean tensorCores = CudaModule.hasTensorCores(type, device);
             boolean fused = tensorCores && given.rank() <= HIGHEST_FUSED_RANK;
+            boolean manyStates = given.stateSize() >= MANY_STATES;
             ScanInputs in = new ScanInputs(given.tokens().to(type).contiguous(),
                     given.projections().to(type).contiguous(), parameter(given.dtWeight()), parameter(given.dtBias()),
                     parameter(given.aLogs()), parameter(given.skip()));
             CudaModule module = CudaModule.of(CudaScan.class, "selective_scan_" + pass + ".cu",
                     List.of("N=" + in.stateSize(), "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
-                            "TENSOR_CORES=" + (tensorCores ? 1 : 0), "FUSED=" + (fused ? 1 : 0)),
+                            "MANY_STATES=" + (manyStates ? 1 : 0), "TENSOR_CORES=" + (tensorCores ? 1 : 0),
+                            "FUSED=" + (fused ? 1 : 0)),
                     device);
             int rank = tensorCores ? Math.ceilDiv(in.rank(), RANK_STEP) * RANK_STEP : in.rank();
             Tensor weight = torch.empty(new long[] {DIRECTIONS, in.channels(), rank}, in.tokens().options(), null);
@@ -83,7 +85,7 @@ final class CudaScan implements ScanKernel {
             int warps = Math.ceilDiv(in.channels(), WARP);
             int threads = Math.min(module.mostThreads(pass + "_merged"), warps * WARP);
             int chunks = Math.ceilDiv(in.height() * in.width(), CHUNK);
-            boolean whole = in.stateSize() >= MANY_STATES && chunks > 1
+            boolean whole = manyStates && chunks > 1
                     && (long) AXES * in.batch() * warps >= (long) BUSY * module.multiprocessors();
             return new Launch(in, weight, fused, module,
                     new Struct(List.of(in.tokens(), in.projections(), weight, bias, in.aLogs(), in.skip()),

@@ -8,9 +8,9 @@ import jdk.incubator.vector.VectorSpecies;
  * The elementary functions of the scan on vectors, with relative errors of at most 2e-7. Not a number goes in, not a
  * number comes out: no step hides one.
  *
- * <p>Each method is one loop of some twenty vector operations over arrays that stay in the first-level cache. Longer
- * chains of operations fill a processor's schedulers and are slower than two loops; and larger methods exceed what the
- * JIT compiler inlines: it then boxes the vectors, and the loop becomes several times slower.
+ * <p>A loop has some twenty vector operations and goes over arrays that stay in the first-level cache. Longer chains of
+ * operations fill a processor's schedulers and are slower than two loops; and larger methods exceed what the JIT compiler
+ * inlines: it then boxes the vectors, and the loop becomes several times slower.
  */
 final class VectorMath {
 
@@ -55,15 +55,15 @@ final class VectorMath {
 
     /** log(1 + z) / z for z in [0, 1], a minimax polynomial. */
     private static FloatVector log1pRatio(FloatVector z) {
-        FloatVector p = FloatVector.broadcast(SPECIES, 5.253457796e-03f);
-        p = p.fma(z, FloatVector.broadcast(SPECIES, -2.958850739e-02f));
-        p = p.fma(z, FloatVector.broadcast(SPECIES, 7.836166801e-02f));
-        p = p.fma(z, FloatVector.broadcast(SPECIES, -1.367476970e-01f));
-        p = p.fma(z, FloatVector.broadcast(SPECIES, 1.911143108e-01f));
-        p = p.fma(z, FloatVector.broadcast(SPECIES, -2.484436989e-01f));
-        p = p.fma(z, FloatVector.broadcast(SPECIES, 3.331927134e-01f));
-        p = p.fma(z, FloatVector.broadcast(SPECIES, -4.999950152e-01f));
-        return p.fma(z, FloatVector.broadcast(SPECIES, 9.999999705e-01f));
+        FloatVector p = broadcast(5.253457796e-03f);
+        p = p.fma(z, broadcast(-2.958850739e-02f));
+        p = p.fma(z, broadcast(7.836166801e-02f));
+        p = p.fma(z, broadcast(-1.367476970e-01f));
+        p = p.fma(z, broadcast(1.911143108e-01f));
+        p = p.fma(z, broadcast(-2.484436989e-01f));
+        p = p.fma(z, broadcast(3.331927134e-01f));
+        p = p.fma(z, broadcast(-4.999950152e-01f));
+        return p.fma(z, broadcast(9.999999705e-01f));
     }
 
     /**
@@ -108,7 +108,7 @@ final class VectorMath {
         for (int i = 0; i < length; i += LANES) {
             FloatVector v = FloatVector.fromArray(SPECIES, softplus, i);
             FloatVector e = FloatVector.fromArray(SPECIES, z, i);
-            FloatVector numerator = FloatVector.broadcast(SPECIES, 1f).blend(e, v.compare(VectorOperators.LT, LN_2));
+            FloatVector numerator = broadcast(1f).blend(e, v.compare(VectorOperators.LT, LN_2));
             numerator.div(e.add(1f)).intoArray(out, i);
         }
     }

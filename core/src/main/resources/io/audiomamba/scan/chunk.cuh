@@ -2,8 +2,8 @@
 // 32 WARPS channels.
 //
 // Compiled at run time, behind numbers.cuh, with N (states), R (rank of the step size), TYPE (0 float32, 1 bfloat16,
-// 2 float16), TENSOR_CORES (whether to multiply by them) and FUSED (whether to do so for the gradients of the step sizes'
-// projection) defined.
+// 2 float16), MANY_STATES (whether they are), TENSOR_CORES (whether to multiply by them) and FUSED (whether to do so for
+// the gradients of the step sizes' projection) defined.
 
 constexpr int TILE = 16;
 constexpr int CHUNK = 64;
@@ -15,10 +15,9 @@ constexpr float LN2 = 0.6931471805599453f;
 
 typedef Type<TYPE>::of value;
 
-// With many states their parameters and adjoints take shared memory instead of registers, and half a result waits in
-// global memory instead.
-#define MANY_STATES (N > 2)
-constexpr int OWN = 3; // numbers of each state that the gradient has so
+// What the gradient holds of each state: A, its gradient, and the adjoint. With many states that is in shared memory, not
+// in registers, and half a result waits in global memory instead.
+constexpr int OWN = 3;
 
 // A block has as many warps as 48 KB of shared memory allow, three at most: 96 channels. The most is held by the
 // gradient: for each warp a result of the chunk, or those numbers, and scratch memory; and the tables.

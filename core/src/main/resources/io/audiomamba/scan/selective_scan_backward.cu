@@ -89,9 +89,9 @@ __device__ void backwardDirection(BackwardShared& shared, const Operands& in, Pa
     long long start = part.start(in.grid);
     float* partial = out.partial + part.partialStart(in.grid);
 #pragma unroll 1
-    for (int i = part.chunks - 1; i >= 0; i--) {
+    for (int nthChunk = part.chunks - 1; nthChunk >= 0; nthChunk--) {
         if (part.whole) {
-            part.enter(in.grid, nth<REVERSED>(i, part.chunks));
+            part.enter(in.grid, nth<REVERSED>(nthChunk, part.chunks));
         }
         shared.read(in, part, k, part.whole);
         int tiles = part.tiles();

@@ -39,9 +39,9 @@ __device__ void forwardDirection(ForwardShared& shared, const Operands& in, Part
         h[n] = states ? states[part.at(in.grid, k, 1, 0, N, n)] : 0;
     }
 #pragma unroll 1
-    for (int i = 0; i < part.chunks; i++) {
+    for (int nthChunk = 0; nthChunk < part.chunks; nthChunk++) {
         if (part.whole) {
-            part.enter(in.grid, nth<REVERSED>(i, part.chunks));
+            part.enter(in.grid, nth<REVERSED>(nthChunk, part.chunks));
         }
         shared.read(in, part, k, part.whole);
         float* kept = starts && part.exists ? starts + part.at(in.grid, k, TILES, 0, N, 0) : nullptr;

@@ -43,6 +43,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 final class Batches implements AutoCloseable {
 
+    /** Batches on their way while one is in use. */
     private static final int AHEAD = 2;
 
     /** What makes of the sounds of a batch, (size, window), and their targets, (size, classes), what the model meets. */
@@ -60,13 +61,15 @@ final class Batches implements AutoCloseable {
     /**
      * To be closed only when the device is done with it: its memory then goes to a batch that is on its way.
      *
-     * @param size       how many clips it holds
      * @param examples   nothing if it holds no clip
      * @param unreadable names of clips that are missing in it, and why
      */
-    record Batch(int size, Optional<Objective.Examples> examples, Map<String, String> unreadable)
-            implements
-                AutoCloseable {
+    record Batch(Optional<Objective.Examples> examples, Map<String, String> unreadable) implements AutoCloseable {
+
+        /** How many clips it holds. */
+        int size() {
+            return examples.map(all -> (int) all.targets().size(0)).orElse(0);
+        }
 
         @Override
         public void close() {
@@ -153,7 +156,7 @@ final class Batches implements AutoCloseable {
             this.epoch = epoch;
             this.number = number;
             clips = chosen.stream().map(dataset.clips()::get).toList();
-            waveforms = memory(clips.size(), window);
+            waveforms = memory(clips.size());
             rows = Tensors.memory(waveforms);
             for (int row = 0; row < clips.size(); row++) {
                 int at = row;
@@ -197,8 +200,7 @@ final class Batches implements AutoCloseable {
                 size++;
             }
             try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
-                return new Batch(size, size == 0 ? Optional.empty() : Optional.of(prepared(size, targets)),
-                        unreadable);
+                return new Batch(size == 0 ? Optional.empty() : Optional.of(prepared(size, targets)), unreadable);
             } finally {
                 waveforms.releaseReference();
             }
@@ -217,21 +219,23 @@ final class Batches implements AutoCloseable {
         }
     }
 
-    /** Of the CPU; a GPU reads it by itself. */
-    private Tensor memory(long... shape) {
+    /** A window for each of so many sounds, in the CPU's memory; a GPU reads it by itself. */
+    private Tensor memory(int sounds) {
         try (var _ = new PointerScope()) {
             TensorOptions options = new TensorOptions(ScalarType.Float)
                     .pinned_memory(new BoolOptional(device.is_cuda()));
-            return Tensors.permanent(torch.empty(shape, options, null));
+            return Tensors.permanent(torch.empty(new long[] {sounds, window}, options, null));
         }
     }
 
+    /** Waits for the preparer, which must not use the GPU when the process ends. */
     @Override
     public void close() {
+        workers.shutdownNow();
         if (preparer != null) {
             preparer.shutdownNow();
+            preparer.close();
         }
-        workers.shutdownNow();
     }
 
     /** Keeps the workers some batches ahead. */

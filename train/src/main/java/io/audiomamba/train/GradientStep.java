@@ -5,7 +5,6 @@ import io.audiomamba.torch.CudaGraph;
 import io.audiomamba.torch.DeviceStream;
 import io.audiomamba.torch.GradientTape;
 import io.audiomamba.torch.Tensors;
-import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -84,8 +83,8 @@ final class GradientStep implements AutoCloseable {
 
         Recording(Objective.Examples like, int group) {
             this.group = group;
-            inputs = new Objective.Examples(Tensors.permanent(like.images().clone()),
-                    Tensors.permanent(like.targets().clone()), Tensors.permanent(like.dropPath().clone()));
+            inputs = new Objective.Examples(like.images().clone(), like.targets().clone(), like.dropPath().clone())
+                    .permanent();
             graph = new CudaGraph(device, () -> {
                 try (var _ = new GradientTape(); var _ = new PointerScope()) {
                     loss = Tensors.permanent(gradients(inputs, group));
@@ -110,7 +109,8 @@ final class GradientStep implements AutoCloseable {
         @Override
         public void close() {
             graph.close();
-            List.of(inputs.images(), inputs.targets(), inputs.dropPath(), loss).forEach(Tensor::releaseReference);
+            inputs.close();
+            loss.releaseReference();
         }
     }
 }

@@ -230,7 +230,7 @@ public final class Trainer implements AutoCloseable {
     private double gradients(Batches.Batch batch, int group) {
         double loss;
         try (var _ = new PointerScope()) {
-            torch.manual_seed(randomness(position.epochs(), position.batches()).nextLong()); // for dropout
+            seedDropout();
             loss = gradientStep.run(batch.examples().orElseThrow(), group);
         }
         if (!Double.isFinite(loss)) {
@@ -248,11 +248,18 @@ public final class Trainer implements AutoCloseable {
         return new SplittableRandom(recipe.train().seed() + 7_919L * epoch + 31L * batch);
     }
 
+    private void seedDropout() {
+        torch.manual_seed(randomness(position.epochs(), position.batches()).nextLong());
+    }
+
     private ConfigurationException diverged(Batches.Batch batch, String symptom) {
-        String tensor = Divergence.firstBadTensor(parameters,
-                tap -> objective.loss(batch.examples().orElseThrow(), tap));
+        String cause = batch.examples().map(examples -> {
+            seedDropout();
+            return ", and what first was not finite is "
+                    + Divergence.firstBadTensor(parameters, tap -> objective.loss(examples, tap));
+        }).orElse("");
         return new ConfigurationException("Training stopped in epoch " + (position.epochs() + 1) + " at batch "
-                + (position.batches() + 1) + ": the " + symptom + ", and what first was not finite is " + tensor
+                + (position.batches() + 1) + ": the " + symptom + cause
                 + ". The checkpoints hold what was there before; a smaller optimizer.lr may help.");
     }
 
@@ -267,7 +274,9 @@ public final class Trainer implements AutoCloseable {
             try {
                 result[0] = new Evaluator(model, frontEnd, device).predict(clips, shifts);
             } catch (CheckpointException _) {
-                throw diverged(batches.of(position.epochs(), 0).next(), "scores of held-out clips are not finite");
+                try (Batches.Batch batch = batches.of(position.epochs(), 0).next()) {
+                    throw diverged(batch, "scores of held-out clips are not finite");
+                }
             }
         });
         return result[0];

@@ -50,7 +50,11 @@ class BatchesTest {
         List<float[]> rows = rows(1, "augment.roll=false");
         assertThat(rows).hasSize(CLIPS - 1);
         assertThat(rows.stream().map(row -> row[0])).doesNotHaveDuplicates().doesNotContain(BROKEN + 1f);
-        assertThat(rows).allSatisfy(row -> assertThat(row[(int) row[0]]).isEqualTo(1));
+        assertThat(rows).allSatisfy(row -> {
+            float[] targets = new float[CLIPS];
+            targets[(int) row[0] - 1] = 1;
+            assertThat(Arrays.copyOfRange(row, 1, row.length)).isEqualTo(targets);
+        });
     }
 
     @Test
