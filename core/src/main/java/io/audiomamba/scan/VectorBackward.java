@@ -3,8 +3,12 @@ package io.audiomamba.scan;
 import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 import static io.audiomamba.scan.VectorMath.LANES;
 import static io.audiomamba.scan.VectorMath.SPECIES;
+import static io.audiomamba.scan.VectorTile.DT;
+import static io.audiomamba.scan.VectorTile.DT_U;
+import static io.audiomamba.scan.VectorTile.PLANE;
 import static io.audiomamba.scan.VectorTile.STRIP;
 import static io.audiomamba.scan.VectorTile.TOKENS;
+import static io.audiomamba.scan.VectorTile.U;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -34,26 +38,29 @@ final class VectorBackward {
     /** Components of the low-rank step size that a step handles at once: VMamba's ranks are 3 or 6 times 2^n. */
     private static final int UNROLLED = 3;
 
+    /** Planes: dL/dy, the sum over n of l_t B_t, that of l_t e_t h_(t-1) A, softplus', and du. */
+    private static final int GRAD = VectorTile.OWN;
+    private static final int L_B = GRAD + PLANE;
+    private static final int LEH_A = L_B + PLANE;
+    private static final int SLOPE = LEH_A + PLANE;
+    private static final int GRAD_U = SLOPE + PLANE;
+    /** Of one state: exp(dt A), and h before the first and after each token of the tile. */
+    private static final int DECAY = GRAD_U + PLANE;
+    private static final int STATES = DECAY + PLANE;
+    /** dB and then dC for each state, one vector a token, not yet summed over its lanes. */
+    private static final int GRAD_LANES = STATES + PLANE;
+    private static final int LANES_OF_STATE = TOKENS * LANES;
+
     private final VectorOperands in;
     private final VectorTile tile;
     private final MemorySegment kept;
     private final VectorGradients out;
     private final int block;
+    /** Zeros, which the block's first vector adds its part of dB and dC to: that is cheaper than clearing them. */
+    private final int zeros;
 
-    /** Of a strip and one state: exp(dt A), and h before the first and after each token of the tile. */
-    private final float[] decay = new float[TOKENS * STRIP];
-    private final float[] states = new float[(TOKENS + 1) * STRIP];
-    /** Of a strip: dL/dy, the sum over n of l_t B_t, that of l_t e_t h_(t-1) A, softplus', and du. */
-    private final float[] grad = new float[TOKENS * STRIP];
-    private final float[] lB = new float[TOKENS * STRIP];
-    private final float[] lehA = new float[TOKENS * STRIP];
-    private final float[] slope = new float[TOKENS * STRIP];
-    private final float[] gradU = new float[TOKENS * STRIP];
     /** ds of the whole block, strip after strip. */
     private final float[] gradS;
-    /** dB and dC for each state, one vector a token, not yet summed over its lanes. */
-    private final float[] gradB;
-    private final float[] gradC;
     /** W_dt of the current direction, (channel, R), R padded to whole vectors. */
     private final float[] weightRows;
     private final int paddedRank;
@@ -61,7 +68,8 @@ final class VectorBackward {
     private final float[] gradRows;
     private final int gradRow;
 
-    /** e_(t+1) l_(t+1) at the end of the tile, (N, channel). */
+    /** h at the beginning of the tile, and e_(t+1) l_(t+1) at its end, (N, channel). */
+    private final float[] state;
     private final float[] carry;
     private final float[] gradWeight;
     private final float[] gradBias;
@@ -73,26 +81,32 @@ final class VectorBackward {
         this.in = in;
         this.kept = kept;
         this.out = out;
-        tile = new VectorTile(in, task);
+        zeros = GRAD_LANES + 2 * in.state * LANES_OF_STATE;
+        tile = new VectorTile(in, task, zeros + LANES_OF_STATE - VectorTile.OWN);
         block = task % VectorTile.blocks(in.channels);
         int width = tile.width;
         gradS = new float[TOKENS * width];
-        gradB = new float[in.state * TOKENS * LANES];
-        gradC = new float[in.state * TOKENS * LANES];
         paddedRank = VectorMath.padded(in.rank, LANES);
         weightRows = new float[width * paddedRank];
         gradRow = paddedRank + 2 * in.state;
         gradRows = new float[TOKENS * gradRow];
+        state = new float[in.state * width];
         carry = new float[in.state * width];
         gradWeight = new float[VectorMath.padded(in.rank, UNROLLED) * width];
         gradBias = new float[width];
         gradA = new float[in.state * width];
         gradSkip = new float[width];
         List<VectorTile.Step> all = new ArrayList<>(tile.loading());
-        all.addAll(List.of(strip -> tile.read(gradMerged, strip, grad),
-                _ -> VectorMath.logistic(tile.dt, tile.z, slope, tile.tokens * STRIP), this::scan,
-                this::gradientsOfInput, this::gradientsOfParameters,
-                strip -> tile.write(gradU, strip, out.tokens)));
+        all.addAll(List.of(strip -> tile.read(gradMerged, strip, GRAD),
+                _ -> VectorMath.logistic(tile.scratch, DT, VectorTile.Z, SLOPE, tile.tokens * STRIP),
+                _ -> Arrays.fill(tile.scratch, L_B, SLOPE, 0)));
+        for (int i = 0; i < in.state; i++) {
+            int n = i;
+            all.add(strip -> recompute(n, strip));
+            all.add(strip -> recurBackwards(n, strip));
+        }
+        all.addAll(List.of(this::gradientsOfInput, this::gradientsOfParameters,
+                strip -> tile.write(GRAD_U, strip, out.tokens)));
         steps = all.toArray(VectorTile.Step[]::new);
     }
 
@@ -101,8 +115,7 @@ final class VectorBackward {
             startDirection(k);
             for (int start = (in.length - 1) / TOKENS * TOKENS; start >= 0; start -= TOKENS) {
                 tile.startTile(start);
-                Arrays.fill(gradB, 0);
-                Arrays.fill(gradC, 0);
+                tile.readStates(kept, state);
                 for (int strip = 0; strip < tile.width; strip += STRIP) {
                     for (VectorTile.Step step : steps) {
                         step.run(strip);
@@ -126,35 +139,35 @@ final class VectorBackward {
         }
     }
 
-    private void scan(int strip) {
-        Arrays.fill(lB, 0);
-        Arrays.fill(lehA, 0);
-        for (int n = 0; n < in.state; n++) {
-            tile.readState(kept, n, strip, states);
-            int b = (in.rank + n) * TOKENS;
-            int stateAt = n * tile.width + strip;
-            int lanesAt = n * TOKENS * LANES;
-            for (int c = 0; c < STRIP; c += LANES) {
-                recompute(tile.dt, tile.rate, stateAt + c, tile.dtU, tile.projected, b, tile.tokens, decay, grad,
-                        states,
-                        gradC, lanesAt, c);
-                recurBackwards(grad, decay, tile.dt, tile.dtU, states, tile.projected, b, b + in.state * TOKENS,
-                        tile.tokens, carry, gradA, tile.a, stateAt + c, lB, lehA, gradB, lanesAt, c);
-            }
+    private void recompute(int n, int strip) {
+        int stateAt = n * tile.width + strip;
+        int lanesAt = GRAD_LANES + (in.state + n) * LANES_OF_STATE;
+        for (int c = 0; c < STRIP; c += LANES) {
+            recompute(tile.scratch, tile.rate, stateAt + c, tile.projected, (in.rank + n) * TOKENS, tile.tokens, state,
+                    strip + c == 0 ? zeros : lanesAt, lanesAt, c);
+        }
+    }
+
+    private void recurBackwards(int n, int strip) {
+        int stateAt = n * tile.width + strip;
+        int lanesAt = GRAD_LANES + n * LANES_OF_STATE;
+        int b = (in.rank + n) * TOKENS;
+        for (int c = 0; c < STRIP; c += LANES) {
+            recurBackwards(tile.scratch, tile.projected, b, b + in.state * TOKENS, tile.tokens, carry, gradA, tile.a,
+                    stateAt + c, strip + c == 0 ? zeros : lanesAt, lanesAt, c);
         }
     }
 
     private void gradientsOfInput(int strip) {
         for (int c = 0; c < STRIP; c += LANES) {
-            gradientsOfInput(tile.dt, tile.u, tile.skip, strip + c, grad, lB, lehA, slope, gradU, gradS,
-                    strip * TOKENS, tile.tokens, c);
+            gradientsOfInput(tile.scratch, tile.skip, strip + c, gradS, strip * TOKENS, tile.tokens, c);
         }
     }
 
     private void gradientsOfParameters(int strip) {
         int blockAt = strip * TOKENS;
         for (int c = 0; c < STRIP; c += LANES) {
-            sumOverTime(gradS, blockAt, grad, tile.u, gradBias, gradSkip, strip + c, tile.tokens, c);
+            sumOverTime(gradS, blockAt, tile.scratch, gradBias, gradSkip, strip + c, tile.tokens, c);
             for (int r = 0; r < in.rank; r += UNROLLED) {
                 gradientOfWeight(gradS, blockAt + c, tile.projected, r * TOKENS, tile.tokens, gradWeight,
                         r * tile.width + strip + c, tile.width);
@@ -162,27 +175,29 @@ final class VectorBackward {
         }
     }
 
-    /** For one state, the decay at and h after every token of the tile, and what it contributes to the gradient of C. */
-    private static void recompute(float[] dt, float[] rate, int stateAt, float[] dtU, float[] projected, int b,
-            int tokens, float[] decay, float[] grad, float[] states, float[] gradC, int lanesAt, int at) {
+    /**
+     * For one state, the decay at and h after every token of the tile, and what it contributes to the gradient of C:
+     * what stands at {@code before} is added.
+     */
+    private static void recompute(float[] s, float[] rate, int stateAt, float[] projected, int b, int tokens,
+            float[] state, int before, int gradC, int at) {
         FloatVector a = FloatVector.fromArray(SPECIES, rate, stateAt);
-        FloatVector h = FloatVector.fromArray(SPECIES, states, at);
+        FloatVector h = FloatVector.fromArray(SPECIES, state, stateAt);
+        h.intoArray(s, STATES + at);
         for (int t = 0; t < tokens; t++) {
             int i = t * STRIP + at;
-            int lanes = lanesAt + t * LANES;
-            FloatVector e = VectorMath.exp2(FloatVector.fromArray(SPECIES, dt, i), a);
-            e.intoArray(decay, i);
-            h = h.fma(e, FloatVector.fromArray(SPECIES, dtU, i).mul(projected[b + t]));
-            h.intoArray(states, i + STRIP);
-            h.fma(FloatVector.fromArray(SPECIES, grad, i), FloatVector.fromArray(SPECIES, gradC, lanes))
-                    .intoArray(gradC, lanes);
+            FloatVector e = VectorMath.exp2(FloatVector.fromArray(SPECIES, s, DT + i), a);
+            e.intoArray(s, DECAY + i);
+            h = h.fma(e, FloatVector.fromArray(SPECIES, s, DT_U + i).mul(projected[b + t]));
+            h.intoArray(s, STATES + STRIP + i);
+            h.fma(FloatVector.fromArray(SPECIES, s, GRAD + i), FloatVector.fromArray(SPECIES, s, before + t * LANES))
+                    .intoArray(s, gradC + t * LANES);
         }
     }
 
     /** For one state, what l_t of each token contributes to the gradients of u, dt, aLogs and B. */
-    private static void recurBackwards(float[] grad, float[] decay, float[] dt, float[] dtU, float[] states,
-            float[] projected, int b, int c, int tokens, float[] carry, float[] gradA, float[] a, int stateAt,
-            float[] lB, float[] lehA, float[] gradB, int lanesAt, int at) {
+    private static void recurBackwards(float[] s, float[] projected, int b, int c, int tokens, float[] carry,
+            float[] gradA, float[] a, int stateAt, int before, int gradB, int at) {
         // Of e_(t+1) l_(t+1) + C_t g_t only the sum waits for the token behind, not the product with e_t.
         FloatVector next = FloatVector.fromArray(SPECIES, carry, stateAt);
         FloatVector after = next;
@@ -191,46 +206,46 @@ final class VectorBackward {
         FloatVector decayRate = FloatVector.fromArray(SPECIES, a, stateAt);
         for (int t = tokens - 1; t >= 0; t--) {
             int i = t * STRIP + at;
-            int lanes = lanesAt + t * LANES;
-            FloatVector now = after.fma(decayAfter, FloatVector.fromArray(SPECIES, grad, i).mul(projected[c + t]));
-            now.fma(FloatVector.fromArray(SPECIES, dtU, i), FloatVector.fromArray(SPECIES, gradB, lanes))
-                    .intoArray(gradB, lanes);
-            now.fma(FloatVector.broadcast(SPECIES, projected[b + t]), FloatVector.fromArray(SPECIES, lB, i))
-                    .intoArray(lB, i);
+            FloatVector now = after.fma(decayAfter, FloatVector.fromArray(SPECIES, s, GRAD + i).mul(projected[c + t]));
+            now.fma(FloatVector.fromArray(SPECIES, s, DT_U + i), FloatVector.fromArray(SPECIES, s, before + t * LANES))
+                    .intoArray(s, gradB + t * LANES);
+            now.fma(FloatVector.broadcast(SPECIES, projected[b + t]), FloatVector.fromArray(SPECIES, s, L_B + i))
+                    .intoArray(s, L_B + i);
             after = now;
-            decayAfter = FloatVector.fromArray(SPECIES, decay, i);
+            decayAfter = FloatVector.fromArray(SPECIES, s, DECAY + i);
             next = now.mul(decayAfter);
-            FloatVector leh = next.mul(FloatVector.fromArray(SPECIES, states, i));
-            leh.fma(decayRate, FloatVector.fromArray(SPECIES, lehA, i)).intoArray(lehA, i);
-            sumA = leh.fma(FloatVector.fromArray(SPECIES, dt, i), sumA);
+            FloatVector leh = next.mul(FloatVector.fromArray(SPECIES, s, STATES + i));
+            leh.fma(decayRate, FloatVector.fromArray(SPECIES, s, LEH_A + i)).intoArray(s, LEH_A + i);
+            sumA = leh.fma(FloatVector.fromArray(SPECIES, s, DT + i), sumA);
         }
         next.intoArray(carry, stateAt);
         sumA.intoArray(gradA, stateAt);
     }
 
     /** du and ds. */
-    private static void gradientsOfInput(float[] dt, float[] u, float[] skip, int channel, float[] grad, float[] lB,
-            float[] lehA, float[] slope, float[] gradU, float[] gradS, int blockAt, int tokens, int at) {
+    private static void gradientsOfInput(float[] s, float[] skip, int channel, float[] gradS, int blockAt, int tokens,
+            int at) {
         FloatVector d = FloatVector.fromArray(SPECIES, skip, channel);
         for (int t = 0; t < tokens; t++) {
             int i = t * STRIP + at;
-            FloatVector b = FloatVector.fromArray(SPECIES, lB, i);
-            b.fma(FloatVector.fromArray(SPECIES, dt, i), FloatVector.fromArray(SPECIES, grad, i).mul(d))
-                    .intoArray(gradU, i);
-            b.fma(FloatVector.fromArray(SPECIES, u, i), FloatVector.fromArray(SPECIES, lehA, i))
-                    .mul(FloatVector.fromArray(SPECIES, slope, i)).intoArray(gradS, blockAt + i);
+            FloatVector b = FloatVector.fromArray(SPECIES, s, L_B + i);
+            b.fma(FloatVector.fromArray(SPECIES, s, DT + i), FloatVector.fromArray(SPECIES, s, GRAD + i).mul(d))
+                    .intoArray(s, GRAD_U + i);
+            b.fma(FloatVector.fromArray(SPECIES, s, U + i), FloatVector.fromArray(SPECIES, s, LEH_A + i))
+                    .mul(FloatVector.fromArray(SPECIES, s, SLOPE + i)).intoArray(gradS, blockAt + i);
         }
     }
 
     /** db and dD. */
-    private static void sumOverTime(float[] gradS, int blockAt, float[] grad, float[] u, float[] gradBias,
-            float[] gradSkip, int channel, int tokens, int at) {
+    private static void sumOverTime(float[] gradS, int blockAt, float[] s, float[] gradBias, float[] gradSkip,
+            int channel, int tokens, int at) {
         FloatVector sumBias = FloatVector.fromArray(SPECIES, gradBias, channel);
         FloatVector sumSkip = FloatVector.fromArray(SPECIES, gradSkip, channel);
         for (int t = 0; t < tokens; t++) {
             int i = t * STRIP + at;
             sumBias = sumBias.add(FloatVector.fromArray(SPECIES, gradS, blockAt + i));
-            sumSkip = FloatVector.fromArray(SPECIES, grad, i).fma(FloatVector.fromArray(SPECIES, u, i), sumSkip);
+            sumSkip = FloatVector.fromArray(SPECIES, s, GRAD + i).fma(FloatVector.fromArray(SPECIES, s, U + i),
+                    sumSkip);
         }
         sumBias.intoArray(gradBias, channel);
         sumSkip.intoArray(gradSkip, channel);
@@ -264,10 +279,9 @@ final class VectorBackward {
                         gradRow);
             }
         }
-        for (int n = 0; n < in.state; n++) {
-            int lanesAt = n * TOKENS * LANES;
-            sumLanes(gradB, lanesAt, gradRows, paddedRank + n, gradRow, tile.tokens);
-            sumLanes(gradC, lanesAt, gradRows, paddedRank + in.state + n, gradRow, tile.tokens);
+        for (int i = 0; i < 2 * in.state; i++) {
+            VectorMath.sumLanes(tile.scratch, GRAD_LANES + i * LANES_OF_STATE, tile.tokens, gradRows, paddedRank + i,
+                    gradRow);
         }
     }
 
@@ -290,12 +304,6 @@ final class VectorBackward {
         sum1.intoArray(gradRows, at + row);
         sum2.intoArray(gradRows, at + 2 * row);
         sum3.intoArray(gradRows, at + 3 * row);
-    }
-
-    private static void sumLanes(float[] vectors, int from, float[] rows, int at, int row, int tokens) {
-        for (int t = 0; t < tokens; t++) {
-            rows[t * row + at] = VectorMath.sumOfLanes(vectors, from + t * LANES);
-        }
     }
 
     private void writeRows(int k) {

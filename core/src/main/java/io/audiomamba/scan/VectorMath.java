@@ -16,6 +16,7 @@ final class VectorMath {
 
     static final VectorSpecies<Float> SPECIES = FloatVector.SPECIES_PREFERRED;
     static final int LANES = SPECIES.length();
+    private static final VectorSpecies<Float> FOUR = FloatVector.SPECIES_128;
 
     static final float LOG2_E = 1.44269504f;
     static final float LN_2 = 0.693147181f;
@@ -67,49 +68,52 @@ final class VectorMath {
     }
 
     /**
-     * The sum of one vector's lanes, added in one fixed order. {@link FloatVector#reduceLanes} adds in another order
-     * before the JIT compiler has seen it than after, and training would not be repeatable; shuffles take longer.
+     * The sum of each vector's lanes, of {@code count} vectors one after the other, in place: four lanes at a time, and
+     * then those four. {@link FloatVector#reduceLanes} adds in another order before the JIT compiler has seen it than
+     * after, and training would not be repeatable; shuffles take longer.
+     *
+     * @param out where the sums go, from {@code at} on, {@code stride} apart
      */
-    static float sumOfLanes(float[] values, int from) {
-        float sum0 = 0;
-        float sum1 = 0;
-        float sum2 = 0;
-        float sum3 = 0;
-        for (int lane = 0; lane < LANES; lane += 4) {
-            sum0 += values[from + lane];
-            sum1 += values[from + lane + 1];
-            sum2 += values[from + lane + 2];
-            sum3 += values[from + lane + 3];
+    static void sumLanes(float[] vectors, int from, int count, float[] out, int at, int stride) {
+        for (int i = 0; i < count; i++) {
+            FloatVector sum = FloatVector.fromArray(FOUR, vectors, from + i * LANES);
+            for (int lane = 4; lane < LANES; lane += 4) {
+                sum = sum.add(FloatVector.fromArray(FOUR, vectors, from + i * LANES + lane));
+            }
+            sum.intoArray(vectors, from + 4 * i);
         }
-        return sum0 + sum1 + (sum2 + sum3);
+        for (int i = 0; i < count; i++) {
+            int four = from + 4 * i;
+            out[at + i * stride] = vectors[four] + vectors[four + 1] + (vectors[four + 2] + vectors[four + 3]);
+        }
     }
 
-    /** z = exp(-|x|), from which softplus and its derivative follow without overflow. */
-    static void expOfMinusAbs(float[] x, float[] z, int length) {
+    /** z = exp(-|x|), from which softplus and its derivative follow without overflow. All operands are parts of {@code s}. */
+    static void expOfMinusAbs(float[] s, int x, int z, int length) {
         for (int i = 0; i < length; i += LANES) {
-            exp2(FloatVector.fromArray(SPECIES, x, i).abs(), broadcast(-LOG2_E)).intoArray(z, i);
+            exp2(FloatVector.fromArray(SPECIES, s, x + i).abs(), broadcast(-LOG2_E)).intoArray(s, z + i);
         }
     }
 
     /** x becomes softplus(x) = max(x, 0) + log(1 + z), and out that times {@code factor}. */
-    static void softplus(float[] x, float[] z, float[] factor, float[] out, int length) {
+    static void softplus(float[] s, int x, int z, int factor, int out, int length) {
         for (int i = 0; i < length; i += LANES) {
-            FloatVector v = FloatVector.fromArray(SPECIES, x, i);
-            FloatVector e = FloatVector.fromArray(SPECIES, z, i);
+            FloatVector v = FloatVector.fromArray(SPECIES, s, x + i);
+            FloatVector e = FloatVector.fromArray(SPECIES, s, z + i);
             // (x + |x|) / 2 is max(x, 0), but keeps what is not a number.
             FloatVector y = log1pRatio(e).fma(e, v.add(v.abs()).mul(0.5f));
-            y.intoArray(x, i);
-            y.mul(FloatVector.fromArray(SPECIES, factor, i)).intoArray(out, i);
+            y.intoArray(s, x + i);
+            y.mul(FloatVector.fromArray(SPECIES, s, factor + i)).intoArray(s, out + i);
         }
     }
 
     /** softplus'(x), the logistic function: 1 / (1 + z) for positive x, where softplus(x) > log(2), z / (1 + z) else. */
-    static void logistic(float[] softplus, float[] z, float[] out, int length) {
+    static void logistic(float[] s, int softplus, int z, int out, int length) {
         for (int i = 0; i < length; i += LANES) {
-            FloatVector v = FloatVector.fromArray(SPECIES, softplus, i);
-            FloatVector e = FloatVector.fromArray(SPECIES, z, i);
+            FloatVector v = FloatVector.fromArray(SPECIES, s, softplus + i);
+            FloatVector e = FloatVector.fromArray(SPECIES, s, z + i);
             FloatVector numerator = broadcast(1f).blend(e, v.compare(VectorOperators.LT, LN_2));
-            numerator.div(e.add(1f)).intoArray(out, i);
+            numerator.div(e.add(1f)).intoArray(s, out + i);
         }
     }
 }

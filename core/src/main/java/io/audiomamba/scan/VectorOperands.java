@@ -105,30 +105,31 @@ final class VectorOperands {
     }
 
     /** Reads {@link VectorTile#STRIP} values of each of the first {@code count} places. */
-    static void readStrip(MemorySegment memory, long[] places, int offset, float[] into, int count) {
+    static void readStrip(MemorySegment memory, long[] places, int offset, float[] into, int at, int count) {
         for (int t = 0; t < count; t++) {
             for (int c = 0; c < STRIP; c += LANES) {
-                at(memory, places[t] + offset + c).intoArray(into, t * STRIP + c);
+                at(memory, places[t] + offset + c).intoArray(into, at + t * STRIP + c);
             }
         }
     }
 
     /** Writes as many. */
-    static void writeStrip(float[] from, MemorySegment memory, long[] places, int offset, int count) {
+    static void writeStrip(float[] from, int at, MemorySegment memory, long[] places, int offset, int count) {
         for (int t = 0; t < count; t++) {
             for (int c = 0; c < STRIP; c += LANES) {
-                FloatVector.fromArray(SPECIES, from, t * STRIP + c).intoMemorySegment(memory,
+                FloatVector.fromArray(SPECIES, from, at + t * STRIP + c).intoMemorySegment(memory,
                         (places[t] + offset + c) * Float.BYTES, ORDER);
             }
         }
     }
 
     /** Adds as many. */
-    static void addStrip(float[] from, MemorySegment memory, long[] places, int offset, int count) {
+    static void addStrip(float[] from, int at, MemorySegment memory, long[] places, int offset, int count) {
         for (int t = 0; t < count; t++) {
             for (int c = 0; c < STRIP; c += LANES) {
                 long index = places[t] + offset + c;
-                at(memory, index).add(FloatVector.fromArray(SPECIES, from, t * STRIP + c)).intoMemorySegment(memory,
+                at(memory, index).add(FloatVector.fromArray(SPECIES, from, at + t * STRIP + c)).intoMemorySegment(
+                        memory,
                         index * Float.BYTES, ORDER);
             }
         }

@@ -23,6 +23,15 @@ final class VectorTile {
      * column's tokens often compete for the same place in the cache.
      */
     static final int STRIP = 16;
+    /** Floats of a plane: of a strip a value for each token, and one for the state before the first. */
+    static final int PLANE = (TOKENS + 1) * STRIP;
+    /** Planes of the current strip: u, the step size dt, exp(-|dt before softplus|), and dt u. */
+    static final int U = 0;
+    static final int DT = PLANE;
+    static final int Z = 2 * PLANE;
+    static final int DT_U = 3 * PLANE;
+    /** Where the planes of a pass begin. */
+    static final int OWN = 4 * PLANE;
     /** The widest block, in strips; narrower ones serve few channels. */
     private static final int MOST_STRIPS = 3;
     /** Tokens whose step sizes are computed at once, to have independent sums. */
@@ -63,11 +72,11 @@ final class VectorTile {
     final int[] positions = new int[TOKENS];
     private final long[] places = new long[TOKENS];
 
-    /** Of the current strip: u, the step size dt, exp(-|dt before softplus|), and dt u. */
-    final float[] u = new float[TOKENS * STRIP];
-    final float[] dt = new float[TOKENS * STRIP];
-    final float[] z = new float[TOKENS * STRIP];
-    final float[] dtU = new float[TOKENS * STRIP];
+    /**
+     * What the steps work on, plane after plane: one array, since for each of several a loop would need a register and
+     * checks of its bounds.
+     */
+    final float[] scratch;
 
     int direction;
     /** Time of the tile's first token. */
@@ -75,8 +84,10 @@ final class VectorTile {
     /** Tokens of the current tile: fewer than {@link #TOKENS} at the end. */
     int tokens;
 
-    VectorTile(VectorOperands in, int task) {
+    /** @param own floats of scratch memory that the pass needs for itself */
+    VectorTile(VectorOperands in, int task, int own) {
         this.in = in;
+        scratch = new float[OWN + own];
         int blocks = blocks(in.channels);
         int block = task % blocks;
         int size = VectorMath.padded((in.channels + blocks - 1) / blocks, STRIP);
@@ -114,7 +125,7 @@ final class VectorTile {
     }
 
     /** Index among those of this block's first channel, for state {@code n}. */
-    long stateIndex(int n) {
+    private long stateIndex(int n) {
         return ((((long) image * DIRECTIONS + direction) * tiles(in) + start / TOKENS) * in.state + n) * in.channels
                 + firstChannel;
     }
@@ -158,16 +169,16 @@ final class VectorTile {
 
     /** Reads u of a strip and computes its step sizes. */
     List<Step> loading() {
-        return List.of(strip -> read(in.tokens, strip, u), this::projectStepSizes,
-                _ -> VectorMath.expOfMinusAbs(dt, z, tokens * STRIP),
-                _ -> VectorMath.softplus(dt, z, u, dtU, tokens * STRIP));
+        return List.of(strip -> read(in.tokens, strip, U), this::projectStepSizes,
+                _ -> VectorMath.expOfMinusAbs(scratch, DT, Z, tokens * STRIP),
+                _ -> VectorMath.softplus(scratch, DT, Z, U, DT_U, tokens * STRIP));
     }
 
     /** W_dt x + b. */
     private void projectStepSizes(int strip) {
         for (int c = 0; c < STRIP; c += LANES) {
             for (int t = 0; t < tokens; t += UNROLLED) {
-                project(weight, width, in.rank, bias, strip + c, projected, t, dt, t * STRIP + c);
+                project(weight, width, in.rank, bias, strip + c, projected, t, scratch, DT + t * STRIP + c);
             }
         }
     }
@@ -178,47 +189,49 @@ final class VectorTile {
     }
 
     /** Reads a strip of what lies in memory like the tokens. */
-    void read(MemorySegment from, int strip, float[] into) {
+    void read(MemorySegment from, int strip, int plane) {
         int count = channelsOf(strip);
         if (count == STRIP) {
-            VectorOperands.readStrip(from, places, strip, into, tokens);
+            VectorOperands.readStrip(from, places, strip, scratch, plane, tokens);
         } else {
             for (int t = 0; t < tokens; t++) {
-                VectorOperands.read(from, places[t] + strip, into, t * STRIP, count);
+                VectorOperands.read(from, places[t] + strip, scratch, plane + t * STRIP, count);
             }
         }
     }
 
     /** Writes a strip of what lies in memory like the tokens: the first direction; the others add to what is there. */
-    void write(float[] from, int strip, MemorySegment to) {
+    void write(int plane, int strip, MemorySegment to) {
         int count = channelsOf(strip);
         boolean adding = direction > 0;
         if (count == STRIP) {
             if (adding) {
-                VectorOperands.addStrip(from, to, places, strip, tokens);
+                VectorOperands.addStrip(scratch, plane, to, places, strip, tokens);
             } else {
-                VectorOperands.writeStrip(from, to, places, strip, tokens);
+                VectorOperands.writeStrip(scratch, plane, to, places, strip, tokens);
             }
             return;
         }
         for (int t = 0; t < tokens; t++) {
             if (adding) {
-                VectorOperands.add(from, t * STRIP, to, places[t] + strip, count);
+                VectorOperands.add(scratch, plane + t * STRIP, to, places[t] + strip, count);
             } else {
-                VectorOperands.write(from, t * STRIP, to, places[t] + strip, count);
+                VectorOperands.write(scratch, plane + t * STRIP, to, places[t] + strip, count);
             }
         }
-    }
-
-    /** Reads the states that were kept of this tile, for state {@code n} and one strip. */
-    void readState(MemorySegment kept, int n, int strip, float[] into) {
-        VectorOperands.read(kept, stateIndex(n) + strip, into, 0, channelsOf(strip));
     }
 
     /** Keeps the states of this tile's beginning. */
     void keepStates(float[] state, MemorySegment kept) {
         for (int n = 0; n < in.state; n++) {
             VectorOperands.write(state, n * width, kept, stateIndex(n), channels);
+        }
+    }
+
+    /** Reads them again: all at once, for the processor to wait for all of this memory together. */
+    void readStates(MemorySegment kept, float[] state) {
+        for (int n = 0; n < in.state; n++) {
+            VectorOperands.read(kept, stateIndex(n), state, n * width, channels);
         }
     }
 

@@ -48,23 +48,24 @@ class VectorMathTest {
     @Test
     void softplusAndItsDerivative() {
         float[] x = {-80, -20, -3.5f, -1, -0.01f, 0, 0.01f, 1, 3.5f, 20, 80, 0, 0, 0, 0, 0};
-        float[] softplus = x.clone();
-        float[] z = new float[x.length];
-        float[] twice = new float[x.length];
-        float[] slope = new float[x.length];
-        float[] two = new float[x.length];
-        Arrays.fill(two, 2);
-        VectorMath.expOfMinusAbs(softplus, z, x.length);
-        VectorMath.softplus(softplus, z, two, twice, x.length);
-        VectorMath.logistic(softplus, z, slope, x.length);
-        for (int i = 0; i < x.length; i++) {
+        int n = x.length;
+        int z = n;
+        int two = 2 * n;
+        int twice = 3 * n;
+        int slope = 4 * n;
+        float[] s = Arrays.copyOf(x, 5 * n);
+        Arrays.fill(s, two, two + n, 2);
+        VectorMath.expOfMinusAbs(s, 0, z, n);
+        VectorMath.softplus(s, 0, z, two, twice, n);
+        VectorMath.logistic(s, 0, z, slope, n);
+        for (int i = 0; i < n; i++) {
             // The exponent is off by half a unit in its last place, which counts for more the larger it is.
             double tolerance = 4e-7 + 3e-8 * Math.abs(x[i]);
             double expected = Math.log1p(Math.exp(x[i]));
-            assertThat(softplus[i]).isCloseTo((float) expected, within((float) (tolerance * expected)));
-            assertThat(twice[i]).isEqualTo(2 * softplus[i]);
+            assertThat(s[i]).isCloseTo((float) expected, within((float) (tolerance * expected)));
+            assertThat(s[twice + i]).isEqualTo(2 * s[i]);
             double logistic = 1 / (1 + Math.exp(-x[i]));
-            assertThat(slope[i]).isCloseTo((float) logistic, within((float) (tolerance * logistic)));
+            assertThat(s[slope + i]).isCloseTo((float) logistic, within((float) (tolerance * logistic)));
         }
     }
 }
