@@ -44,11 +44,12 @@ final class VectorBackward {
     private static final int LEH_A = L_B + PLANE;
     private static final int SLOPE = LEH_A + PLANE;
     private static final int GRAD_U = SLOPE + PLANE;
-    /** Of one state: exp(dt A), and h before the first and after each token of the tile. */
+    /** Of an even state: exp(dt A), and h before the first and after each token of the tile; the odd one's are behind. */
     private static final int DECAY = GRAD_U + PLANE;
     private static final int STATES = DECAY + PLANE;
+    private static final int TO_ODD = 2 * PLANE;
     /** dB and then dC for each state, one vector a token, not yet summed over its lanes. */
-    private static final int GRAD_LANES = STATES + PLANE;
+    private static final int GRAD_LANES = DECAY + 2 * TO_ODD;
     private static final int LANES_OF_STATE = TOKENS * LANES;
 
     private final VectorOperands in;
@@ -100,10 +101,15 @@ final class VectorBackward {
         all.addAll(List.of(strip -> tile.read(gradMerged, strip, GRAD),
                 _ -> VectorMath.logistic(tile.scratch, DT, VectorTile.Z, SLOPE, tile.tokens * STRIP),
                 _ -> Arrays.fill(tile.scratch, L_B, SLOPE, 0)));
-        for (int i = 0; i < in.state; i++) {
+        for (int i = 0; i < in.state; i += 2) {
             int n = i;
-            all.add(strip -> recompute(n, strip));
-            all.add(strip -> recurBackwards(n, strip));
+            all.add(strip -> recompute(n, strip, 0));
+            if (n + 1 < in.state) {
+                all.add(strip -> recompute(n + 1, strip, TO_ODD));
+                all.add(strip -> recurTwoBackwards(n, strip));
+            } else {
+                all.add(strip -> recurOneBackwards(n, strip));
+            }
         }
         all.addAll(List.of(this::gradientsOfInput, this::gradientsOfParameters,
                 strip -> tile.write(GRAD_U, strip, out.tokens)));
@@ -139,23 +145,39 @@ final class VectorBackward {
         }
     }
 
-    private void recompute(int n, int strip) {
+    private void recompute(int n, int strip, int toOdd) {
         int stateAt = n * tile.width + strip;
         int lanesAt = GRAD_LANES + (in.state + n) * LANES_OF_STATE;
         for (int c = 0; c < STRIP; c += LANES) {
             recompute(tile.scratch, tile.rate, stateAt + c, tile.projected, (in.rank + n) * TOKENS, tile.tokens, state,
-                    strip + c == 0 ? zeros : lanesAt, lanesAt, c);
+                    toOdd, before(lanesAt, strip + c), lanesAt, c);
         }
     }
 
-    private void recurBackwards(int n, int strip) {
+    private void recurOneBackwards(int n, int strip) {
         int stateAt = n * tile.width + strip;
         int lanesAt = GRAD_LANES + n * LANES_OF_STATE;
         int b = (in.rank + n) * TOKENS;
         for (int c = 0; c < STRIP; c += LANES) {
-            recurBackwards(tile.scratch, tile.projected, b, b + in.state * TOKENS, tile.tokens, carry, gradA, tile.a,
-                    stateAt + c, strip + c == 0 ? zeros : lanesAt, lanesAt, c);
+            recurOneBackwards(tile.scratch, tile.projected, b, b + in.state * TOKENS, tile.tokens, carry, gradA, tile.a,
+                    stateAt + c, before(lanesAt, strip + c), lanesAt, c);
         }
+    }
+
+    private void recurTwoBackwards(int n, int strip) {
+        int stateAt = n * tile.width + strip;
+        int lanesAt = GRAD_LANES + n * LANES_OF_STATE;
+        int b = (in.rank + n) * TOKENS;
+        for (int c = 0; c < STRIP; c += LANES) {
+            recurTwoBackwards(tile.scratch, tile.projected, b, b + in.state * TOKENS, tile.tokens, carry, gradA, tile.a,
+                    stateAt + c, tile.width, before(lanesAt, strip + c),
+                    before(lanesAt + LANES_OF_STATE, strip + c), lanesAt, c);
+        }
+    }
+
+    /** Where the sum stands that the vector at {@code channel} of the block adds its part to. */
+    private int before(int lanesAt, int channel) {
+        return channel == 0 ? zeros : lanesAt;
     }
 
     private void gradientsOfInput(int strip) {
@@ -180,46 +202,82 @@ final class VectorBackward {
      * what stands at {@code before} is added.
      */
     private static void recompute(float[] s, float[] rate, int stateAt, float[] projected, int b, int tokens,
-            float[] state, int before, int gradC, int at) {
+            float[] state, int toOdd, int before, int gradC, int at) {
         FloatVector a = FloatVector.fromArray(SPECIES, rate, stateAt);
         FloatVector h = FloatVector.fromArray(SPECIES, state, stateAt);
-        h.intoArray(s, STATES + at);
+        h.intoArray(s, STATES + toOdd + at);
         for (int t = 0; t < tokens; t++) {
             int i = t * STRIP + at;
             FloatVector e = VectorMath.exp2(FloatVector.fromArray(SPECIES, s, DT + i), a);
-            e.intoArray(s, DECAY + i);
+            e.intoArray(s, DECAY + toOdd + i);
             h = h.fma(e, FloatVector.fromArray(SPECIES, s, DT_U + i).mul(projected[b + t]));
-            h.intoArray(s, STATES + STRIP + i);
+            h.intoArray(s, STATES + toOdd + STRIP + i);
             h.fma(FloatVector.fromArray(SPECIES, s, GRAD + i), FloatVector.fromArray(SPECIES, s, before + t * LANES))
                     .intoArray(s, gradC + t * LANES);
         }
     }
 
     /** For one state, what l_t of each token contributes to the gradients of u, dt, aLogs and B. */
-    private static void recurBackwards(float[] s, float[] projected, int b, int c, int tokens, float[] carry,
+    private static void recurOneBackwards(float[] s, float[] projected, int b, int c, int tokens, float[] carry,
             float[] gradA, float[] a, int stateAt, int before, int gradB, int at) {
-        // Of e_(t+1) l_(t+1) + C_t g_t only the sum waits for the token behind, not the product with e_t.
         FloatVector next = FloatVector.fromArray(SPECIES, carry, stateAt);
-        FloatVector after = next;
-        FloatVector decayAfter = FloatVector.broadcast(SPECIES, 1f);
         FloatVector sumA = FloatVector.fromArray(SPECIES, gradA, stateAt);
         FloatVector decayRate = FloatVector.fromArray(SPECIES, a, stateAt);
         for (int t = tokens - 1; t >= 0; t--) {
             int i = t * STRIP + at;
-            FloatVector now = after.fma(decayAfter, FloatVector.fromArray(SPECIES, s, GRAD + i).mul(projected[c + t]));
-            now.fma(FloatVector.fromArray(SPECIES, s, DT_U + i), FloatVector.fromArray(SPECIES, s, before + t * LANES))
+            FloatVector l = FloatVector.fromArray(SPECIES, s, GRAD + i)
+                    .fma(FloatVector.broadcast(SPECIES, projected[c + t]), next);
+            l.fma(FloatVector.fromArray(SPECIES, s, DT_U + i), FloatVector.fromArray(SPECIES, s, before + t * LANES))
                     .intoArray(s, gradB + t * LANES);
-            now.fma(FloatVector.broadcast(SPECIES, projected[b + t]), FloatVector.fromArray(SPECIES, s, L_B + i))
+            l.fma(FloatVector.broadcast(SPECIES, projected[b + t]), FloatVector.fromArray(SPECIES, s, L_B + i))
                     .intoArray(s, L_B + i);
-            after = now;
-            decayAfter = FloatVector.fromArray(SPECIES, s, DECAY + i);
-            next = now.mul(decayAfter);
+            next = l.mul(FloatVector.fromArray(SPECIES, s, DECAY + i));
             FloatVector leh = next.mul(FloatVector.fromArray(SPECIES, s, STATES + i));
             leh.fma(decayRate, FloatVector.fromArray(SPECIES, s, LEH_A + i)).intoArray(s, LEH_A + i);
             sumA = leh.fma(FloatVector.fromArray(SPECIES, s, DT + i), sumA);
         }
         next.intoArray(carry, stateAt);
         sumA.intoArray(gradA, stateAt);
+    }
+
+    /**
+     * The same for two states at once, an even and an odd one, for what they share to be read and written once: the loop
+     * is bound by its loads and stores, although they meet the cache.
+     */
+    private static void recurTwoBackwards(float[] s, float[] projected, int b, int c, int tokens, float[] carry,
+            float[] gradA, float[] a, int stateAt, int width, int before0, int before1, int gradB, int at) {
+        FloatVector next0 = FloatVector.fromArray(SPECIES, carry, stateAt);
+        FloatVector next1 = FloatVector.fromArray(SPECIES, carry, stateAt + width);
+        FloatVector sumA0 = FloatVector.fromArray(SPECIES, gradA, stateAt);
+        FloatVector sumA1 = FloatVector.fromArray(SPECIES, gradA, stateAt + width);
+        FloatVector decayRate0 = FloatVector.fromArray(SPECIES, a, stateAt);
+        FloatVector decayRate1 = FloatVector.fromArray(SPECIES, a, stateAt + width);
+        for (int t = tokens - 1; t >= 0; t--) {
+            int i = t * STRIP + at;
+            FloatVector g = FloatVector.fromArray(SPECIES, s, GRAD + i);
+            FloatVector l0 = g.fma(FloatVector.broadcast(SPECIES, projected[c + t]), next0);
+            FloatVector l1 = g.fma(FloatVector.broadcast(SPECIES, projected[c + TOKENS + t]), next1);
+            FloatVector dtU = FloatVector.fromArray(SPECIES, s, DT_U + i);
+            l0.fma(dtU, FloatVector.fromArray(SPECIES, s, before0 + t * LANES)).intoArray(s, gradB + t * LANES);
+            l1.fma(dtU, FloatVector.fromArray(SPECIES, s, before1 + t * LANES)).intoArray(s,
+                    gradB + LANES_OF_STATE + t * LANES);
+            FloatVector lB = l0.fma(FloatVector.broadcast(SPECIES, projected[b + t]),
+                    FloatVector.fromArray(SPECIES, s, L_B + i));
+            l1.fma(FloatVector.broadcast(SPECIES, projected[b + TOKENS + t]), lB).intoArray(s, L_B + i);
+            next0 = l0.mul(FloatVector.fromArray(SPECIES, s, DECAY + i));
+            next1 = l1.mul(FloatVector.fromArray(SPECIES, s, DECAY + TO_ODD + i));
+            FloatVector leh0 = next0.mul(FloatVector.fromArray(SPECIES, s, STATES + i));
+            FloatVector leh1 = next1.mul(FloatVector.fromArray(SPECIES, s, STATES + TO_ODD + i));
+            leh1.fma(decayRate1, leh0.fma(decayRate0, FloatVector.fromArray(SPECIES, s, LEH_A + i))).intoArray(s,
+                    LEH_A + i);
+            FloatVector dt = FloatVector.fromArray(SPECIES, s, DT + i);
+            sumA0 = leh0.fma(dt, sumA0);
+            sumA1 = leh1.fma(dt, sumA1);
+        }
+        next0.intoArray(carry, stateAt);
+        next1.intoArray(carry, stateAt + width);
+        sumA0.intoArray(gradA, stateAt);
+        sumA1.intoArray(gradA, stateAt + width);
     }
 
     /** du and ds. */
