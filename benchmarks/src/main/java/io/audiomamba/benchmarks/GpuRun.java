@@ -1,5 +1,7 @@
 package io.audiomamba.benchmarks;
 
+import io.audiomamba.frontend.FrontEnd;
+import io.audiomamba.frontend.LogMel;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.InputStage;
 import io.audiomamba.model.ModelConfig;
@@ -34,17 +36,20 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.bytedeco.pytorch.global.torch_cuda;
 
 /**
- * The scan and whole models on a GPU, timed with synchronisation:
+ * The scan, HTS-AT's front end and whole models on a GPU, timed with synchronisation:
  *
  * <pre>
  *   GpuRun scan                        the scan alone, bfloat16
- *   GpuRun VARIANT [BATCH [RUNS]]      inference and training step in mixed precision, 256 x 256 images, each also
- *                                      recorded and repeated as a whole
+ *   GpuRun front                       windows of 10 s to log-mels, in double precision and in float32
+ *   GpuRun VARIANT [BATCH [RUNS]]      inference and training step in mixed precision, 256 x 256 images
  * </pre>
+ *
+ * All but the front end is also recorded and repeated as a whole.
  */
 public final class GpuRun {
 
     private static final int SIZE = 256;
+    private static final int BATCH = 128;
     private static final int WARM_UP = 5;
 
     private final Device device = Devices.named("cuda");
@@ -56,17 +61,18 @@ public final class GpuRun {
     }
 
     public static void main(String[] arguments) {
-        if (arguments[0].equals("scan")) {
-            GpuRun run = new GpuRun(30);
-            for (long[] shape : new long[][] {{128, 64, 96, 6, 1}, {128, 32, 192, 12, 1}, {128, 16, 384, 24, 1},
-                    {128, 8, 768, 48, 1}, {32, 64, 192, 6, 16}, {32, 32, 384, 12, 16}}) {
-                run.scan(shape);
-            }
-        } else {
-            int batch = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 128;
-            GpuRun run = new GpuRun(arguments.length > 2 ? Integer.parseInt(arguments[2]) : 20);
-            try (var _ = new DeviceStream(run.device)) {
-                run.model(arguments[0], batch);
+        GpuRun run = new GpuRun(arguments.length > 2 ? Integer.parseInt(arguments[2]) : 30);
+        try (var _ = new DeviceStream(run.device)) {
+            switch (arguments[0]) {
+                case "scan" -> {
+                    for (long[] shape : new long[][] {{BATCH, 64, 96, 6, 1}, {BATCH, 32, 192, 12, 1},
+                            {BATCH, 16, 384, 24, 1}, {BATCH, 8, 768, 48, 1}, {BATCH, 64, 192, 6, 16},
+                            {BATCH, 32, 384, 12, 16}, {BATCH, 16, 768, 24, 16}, {BATCH, 8, 1536, 48, 16}}) {
+                        run.scan(shape);
+                    }
+                }
+                case "front" -> run.frontEnd();
+                default -> run.model(arguments[0], arguments.length > 1 ? Integer.parseInt(arguments[1]) : BATCH);
             }
         }
     }
@@ -77,12 +83,36 @@ public final class GpuRun {
                     .to(device, ScalarType.BFloat16);
             ScanKernel.Result kept = kernel.forward(inputs, true);
             Tensor grad = torch.randn_like(kept.merged());
-            double inference = median(() -> kernel.forward(inputs, false));
-            double forward = median(() -> kernel.forward(inputs, true));
-            double backward = median(() -> kernel.backward(inputs, kept.kept(), grad));
-            System.out.printf(Locale.ROOT,
-                    "scan B %d, %d x %d, D %d, R %d, N %d: forward %.3f ms, for training %.3f ms, backward %.3f ms%n",
-                    shape[0], shape[1], shape[1], shape[2], shape[3], shape[4], inference, forward, backward);
+            System.out.printf(Locale.ROOT, "scan B %d, %d x %d, D %d, R %d, N %d:%n", shape[0], shape[1], shape[1],
+                    shape[2], shape[3], shape[4]);
+            report("inference", () -> kernel.forward(inputs, false));
+            report("forward", () -> kernel.forward(inputs, true));
+            report("backward", () -> kernel.backward(inputs, kept.kept(), grad));
+            report("both", () -> kernel.backward(inputs, kernel.forward(inputs, true).kept(), grad));
+        }
+    }
+
+    private void report(String what, Runnable pass) {
+        Runnable scoped = () -> {
+            try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
+                pass.run();
+            }
+        };
+        double launched = median(scoped);
+        try (CudaGraph graph = new CudaGraph(device, scoped)) {
+            System.out.printf(Locale.ROOT, "    %s %.3f ms, recorded %.3f ms%n", what, launched,
+                    median(graph::launch));
+        }
+    }
+
+    private void frontEnd() {
+        try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
+            for (ScalarType precision : new ScalarType[] {ScalarType.Double, ScalarType.Float}) {
+                FrontEnd frontEnd = FrontEnd.named(LogMel.NAME, device, precision);
+                Tensor sounds = torch.randn(new long[] {BATCH, frontEnd.windowSamples()},
+                        new TensorOptions(ScalarType.Float).device(new DeviceOptional(device)));
+                report("front end in " + precision, BATCH, "log-mels", median(() -> frontEnd.apply(sounds)));
+            }
         }
     }
 

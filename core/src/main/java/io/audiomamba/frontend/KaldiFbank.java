@@ -17,7 +17,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * symmetric Hann window, padded to 512; power; 128 HTK mel bins from 20 Hz to 8 kHz; natural logarithm; 1,024 frames by
  * padding with 0 or cutting; then (x + 4.2677393) / (2 * 4.5689974).
  *
- * <p>It is computed in double precision: near-silent bins are differences of large numbers.
+ * <p>It is computed in double precision, unless one asks otherwise: near-silent bins are differences of large numbers.
  */
 public final class KaldiFbank implements FrontEnd {
 
@@ -45,9 +45,13 @@ public final class KaldiFbank implements FrontEnd {
 
     /** For waveforms on {@code device}. */
     public KaldiFbank(Device device) {
-        hann = Tensors.permanent(Tensors.of(window(), FRAME).to(device, ScalarType.Double));
-        filters = Tensors.permanent(
-                Tensors.of(filters(), BINS, FFT / 2 + 1).to(device, ScalarType.Double).t().contiguous());
+        this(device, ScalarType.Double);
+    }
+
+    /** As {@link FrontEnd#named(String, Device, ScalarType)}. */
+    KaldiFbank(Device device, ScalarType precision) {
+        hann = Tensors.permanent(Tensors.of(window(), FRAME).to(device, precision));
+        filters = Tensors.permanent(Tensors.of(filters(), BINS, FFT / 2 + 1).to(device, precision).t().contiguous());
     }
 
     @Override
@@ -86,7 +90,7 @@ public final class KaldiFbank implements FrontEnd {
 
     /** The filter bank before padding and normalisation, (B, 1 + (samples - 400) / 160, 128). */
     public Tensor fbank(Tensor waveforms) {
-        Tensor x = waveforms.to(ScalarType.Double);
+        Tensor x = waveforms.to(hann.scalar_type());
         Tensor frames = centred(centred(x).unfold(1, FRAME, HOP));
         // The first sample of a frame has no predecessor and takes itself for one.
         Tensor before = torch.cat(new TensorVector(frames.narrow(2, 0, 1), frames.narrow(2, 0, FRAME - 1)), 2);

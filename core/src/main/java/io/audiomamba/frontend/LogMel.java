@@ -14,7 +14,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Fourier transform of 1024 points every 320 samples with a periodic Hann window and reflected edges, power, 64 Slaney
  * mel bins from 50 Hz to 14 kHz, and 10 log10(max(x, 1e-10)).
  *
- * <p>It is computed in double precision: in single precision near-silent bins drown in the rounding of loud ones.
+ * <p>It is computed in double precision, unless one asks otherwise: in single precision near-silent bins drown in the
+ * rounding of loud ones.
  */
 public final class LogMel implements FrontEnd {
 
@@ -36,8 +37,13 @@ public final class LogMel implements FrontEnd {
 
     /** For waveforms on {@code device}. */
     public LogMel(Device device) {
-        hann = Tensors.permanent(Tensors.of(window(), FFT).to(device, ScalarType.Double));
-        filters = Tensors.permanent(Tensors.of(filters(), FFT / 2 + 1, BINS).to(device, ScalarType.Double));
+        this(device, ScalarType.Double);
+    }
+
+    /** As {@link FrontEnd#named(String, Device, ScalarType)}. */
+    LogMel(Device device, ScalarType precision) {
+        hann = Tensors.permanent(Tensors.of(window(), FFT).to(device, precision));
+        filters = Tensors.permanent(Tensors.of(filters(), FFT / 2 + 1, BINS).to(device, precision));
     }
 
     @Override

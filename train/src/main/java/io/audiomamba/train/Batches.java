@@ -16,7 +16,6 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.NoSuchElementException;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.Random;
@@ -26,7 +25,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
-import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Device;
@@ -90,6 +89,9 @@ final class Batches implements AutoCloseable {
     private final ExecutorService preparer;
     /** A worker's sound, before it goes into a batch. */
     private final ThreadLocal<float[]> sound;
+    /** Begun and not yet asked for. */
+    private final Queue<Pending> ahead = new ArrayDeque<>();
+    private Iterator<Pending> coming;
 
     /** @param device where {@code preparation} wants the sounds */
     Batches(Dataset dataset, Recipe recipe, FrontEnd frontEnd, Device device, Preparation preparation) {
@@ -125,19 +127,47 @@ final class Batches implements AutoCloseable {
         return Math.min(recipe.train().batchSize(), dataset.clips().size());
     }
 
-    /** The batches of {@code epoch} from number {@code first} on, in order. */
-    Iterator<Batch> of(int epoch, int first) {
+    /**
+     * The batch with this number in its epoch. Those behind it, of the next epoch too, are then on their way: whoever asks
+     * for one after the other need hardly wait.
+     */
+    Batch get(int epoch, int number) {
+        if (ahead.isEmpty() || !ahead.peek().isFor(epoch, number)) {
+            discardAhead();
+            coming = from(epoch, number);
+        }
+        while (ahead.size() <= AHEAD && coming.hasNext()) {
+            Pending next = coming.next();
+            next.start();
+            ahead.add(next);
+            if (preparer != null) {
+                preparer.execute(next.batch);
+            }
+        }
+        return ahead.remove().get();
+    }
+
+    private void discardAhead() {
+        while (!ahead.isEmpty()) {
+            ahead.remove().discard();
+        }
+    }
+
+    /** From this one on all batches of the training, or at least of {@code epoch}. */
+    private Iterator<Pending> from(int epoch, int number) {
+        return IntStream.iterate(epoch, e -> e == epoch || e < recipe.train().epochs(), e -> e + 1).boxed()
+                .flatMap(e -> of(e).stream()).skip(number).iterator();
+    }
+
+    private List<Pending> of(int epoch) {
         SplittableRandom random = new SplittableRandom(recipe.train().seed() * 1_000_003 + epoch);
         List<Integer> order = sampler.order(new Random(random.nextLong()));
-        int size = size();
-        List<Supplier<Pending>> tasks = new ArrayList<>();
-        for (int i = 0; i < count(); i++) {
-            List<Integer> chosen = order.subList(i * size, (i + 1) * size);
-            SplittableRandom own = random.split();
-            int number = i;
-            tasks.add(() -> new Pending(chosen, own, epoch, number));
+        List<Pending> batches = new ArrayList<>();
+        for (int number = 0; number < count(); number++) {
+            batches.add(new Pending(epoch, number, order.subList(number * size(), (number + 1) * size()),
+                    random.split()));
         }
-        return new ReadAhead(tasks.subList(first, tasks.size()).iterator());
+        return batches;
     }
 
     /** A batch whose clips the workers share. */
@@ -146,29 +176,49 @@ final class Batches implements AutoCloseable {
         private final int classes = dataset.labels().size();
         private final int epoch;
         private final int number;
-        private final List<Clip> clips;
-        private final Tensor waveforms;
-        private final MemorySegment rows;
+        private final List<Integer> chosen;
+        private final SplittableRandom random;
+        /** Runs in the thread of the preparer, or else of whoever wants the batch. */
+        final FutureTask<Batch> batch = new FutureTask<>(this::finish);
+        private volatile boolean unwanted;
+        private Tensor waveforms;
+        private MemorySegment rows;
         /** For each clip nothing, or why it cannot be read. */
         private final List<Future<Optional<String>>> failures = new ArrayList<>();
 
-        Pending(List<Integer> chosen, SplittableRandom random, int epoch, int number) {
+        Pending(int epoch, int number, List<Integer> chosen, SplittableRandom random) {
             this.epoch = epoch;
             this.number = number;
-            clips = chosen.stream().map(dataset.clips()::get).toList();
-            waveforms = memory(clips.size());
+            this.chosen = chosen;
+            this.random = random;
+        }
+
+        boolean isFor(int wantedEpoch, int wantedNumber) {
+            return epoch == wantedEpoch && number == wantedNumber;
+        }
+
+        /** Gives the clips to the workers. */
+        void start() {
+            waveforms = memory(chosen.size());
             rows = Tensors.memory(waveforms);
-            for (int row = 0; row < clips.size(); row++) {
+            for (int row = 0; row < chosen.size(); row++) {
                 int at = row;
                 SplittableRandom own = random.split();
                 failures.add(workers.submit(() -> read(at, own)));
             }
         }
 
+        private Clip clip(int row) {
+            return dataset.clips().get(chosen.get(row));
+        }
+
         private Optional<String> read(int row, SplittableRandom random) {
+            if (unwanted) {
+                return Optional.empty();
+            }
             float[] samples = sound.get();
             try {
-                augmentation.apply(dataset.sounds().read(clips.get(row), sampleRate), random, samples);
+                augmentation.apply(dataset.sounds().read(clip(row), sampleRate), random, samples);
             } catch (AudioException e) {
                 return Optional.of(e.getMessage());
             }
@@ -180,27 +230,50 @@ final class Batches implements AutoCloseable {
             return (long) row * window * Float.BYTES;
         }
 
+        /** The batch, once it is done. */
+        Batch get() {
+            batch.run(); // which does nothing if the preparer has begun
+            try {
+                return batch.get();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException("interrupted", e);
+            } catch (ExecutionException e) {
+                if (e.getCause() instanceof RuntimeException cause) {
+                    throw cause;
+                }
+                throw new IllegalStateException(e.getCause());
+            }
+        }
+
+        /** Gives its memory back, once no thread uses that any more. */
+        void discard() {
+            unwanted = true;
+            get().close();
+        }
+
         /** The batch without the clips that cannot be read, once the workers are done with it. */
-        Batch get() throws InterruptedException, ExecutionException {
-            float[] targets = new float[clips.size() * classes];
+        private Batch finish() throws InterruptedException, ExecutionException {
+            float[] targets = new float[chosen.size() * classes];
             Map<String, String> unreadable = new LinkedHashMap<>();
             int size = 0;
-            for (int row = 0; row < clips.size(); row++) {
+            for (int row = 0; row < chosen.size(); row++) {
                 Optional<String> failure = failures.get(row).get();
                 if (failure.isPresent()) {
-                    unreadable.put(clips.get(row).name(), failure.get());
+                    unreadable.put(clip(row).name(), failure.get());
                     continue;
                 }
                 if (size < row) {
                     MemorySegment.copy(rows, start(row), rows, start(size), start(1));
                 }
-                for (int label : clips.get(row).labels()) {
+                for (int label : clip(row).labels()) {
                     targets[size * classes + label] = 1;
                 }
                 size++;
             }
             try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
-                return new Batch(size == 0 ? Optional.empty() : Optional.of(prepared(size, targets)), unreadable);
+                return new Batch(size == 0 || unwanted ? Optional.empty() : Optional.of(prepared(size, targets)),
+                        unreadable);
             } finally {
                 waveforms.releaseReference();
             }
@@ -208,7 +281,7 @@ final class Batches implements AutoCloseable {
 
         private Objective.Examples prepared(int size, float[] targets) {
             Objective.Examples examples = preparation.of(new Mixing.Examples(onDevice(waveforms, size),
-                    onDevice(Tensors.of(targets, clips.size(), classes), size)), epoch, number).permanent();
+                    onDevice(Tensors.of(targets, chosen.size(), classes), size)), epoch, number).permanent();
             DeviceStream.finish(device);
             return examples;
         }
@@ -228,56 +301,13 @@ final class Batches implements AutoCloseable {
         }
     }
 
-    /** Waits for the preparer, which must not use the GPU when the process ends. */
+    /** Waits for all threads: none must use the GPU, or memory of ours, when the process ends. */
     @Override
     public void close() {
-        workers.shutdownNow();
+        discardAhead();
+        workers.close();
         if (preparer != null) {
-            preparer.shutdownNow();
             preparer.close();
-        }
-    }
-
-    /** Keeps the workers some batches ahead. */
-    private final class ReadAhead implements Iterator<Batch> {
-
-        private final Iterator<Supplier<Pending>> tasks;
-        private final Queue<FutureTask<Batch>> ahead = new ArrayDeque<>();
-
-        ReadAhead(Iterator<Supplier<Pending>> tasks) {
-            this.tasks = tasks;
-        }
-
-        @Override
-        public boolean hasNext() {
-            return !ahead.isEmpty() || tasks.hasNext();
-        }
-
-        @Override
-        public Batch next() {
-            while (tasks.hasNext() && ahead.size() <= AHEAD) {
-                FutureTask<Batch> batch = new FutureTask<>(tasks.next().get()::get);
-                ahead.add(batch);
-                if (preparer != null) {
-                    preparer.execute(batch);
-                }
-            }
-            if (ahead.isEmpty()) {
-                throw new NoSuchElementException();
-            }
-            FutureTask<Batch> batch = ahead.remove();
-            batch.run(); // which does nothing if the preparer has begun
-            try {
-                return batch.get();
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new IllegalStateException("interrupted", e);
-            } catch (ExecutionException e) {
-                if (e.getCause() instanceof RuntimeException cause) {
-                    throw cause;
-                }
-                throw new IllegalStateException(e.getCause());
-            }
         }
     }
 }

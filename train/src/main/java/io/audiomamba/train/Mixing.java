@@ -84,7 +84,7 @@ final class Mixing {
     }
 
     private static Tensor blend(Tensor own, Tensor other, Tensor part) {
-        return other.add(own.sub(other).mul(part));
+        return other.lerp(own, part);
     }
 
     /** From the symmetric Beta distribution, by Jöhnk's method. */

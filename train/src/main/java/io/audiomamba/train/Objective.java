@@ -24,15 +24,18 @@ final class Objective {
     private final AudioMamba model;
     private final FrontEnd frontEnd;
     private final Device device;
+    private final boolean mixedPrecision;
     private final ScanKernel kernel;
     private final ImageAugmentation augmentation;
     private final Mixing mixing;
 
-    Objective(Recipe recipe, AudioMamba model, FrontEnd frontEnd, Device device) {
+    /** @param frontEnd its name */
+    Objective(Recipe recipe, AudioMamba model, String frontEnd, Device device) {
         this.recipe = recipe;
         this.model = model;
-        this.frontEnd = frontEnd;
         this.device = device;
+        mixedPrecision = recipe.train().precision() == Recipe.Precision.BFLOAT16 && device.is_cuda();
+        this.frontEnd = FrontEnd.named(frontEnd, device, mixedPrecision ? ScalarType.Float : ScalarType.Double);
         kernel = ScanKernels.best(device);
         augmentation = new ImageAugmentation(recipe.augment());
         mixing = new Mixing(recipe.augment());
@@ -66,7 +69,7 @@ final class Objective {
         Tensor images = augmentation.apply(frontEnd.apply(sounds.inputs()), random);
         Mixing.Examples mixed = mixing.ofImages(new Mixing.Examples(images, sounds.targets()), random);
         Tensor dropPath = model.dropPath((int) batch.inputs().size(0), random).to(device,
-                isMixed() ? ScalarType.BFloat16 : ScalarType.Float);
+                mixedPrecision ? ScalarType.BFloat16 : ScalarType.Float);
         return new Examples(mixed.inputs(), mixed.targets(), dropPath);
     }
 
@@ -90,12 +93,8 @@ final class Objective {
         return targets.mul(new Scalar(1 - smoothing)).add(new Scalar(smoothing * share));
     }
 
-    private boolean isMixed() {
-        return recipe.train().precision() == Recipe.Precision.BFLOAT16 && device.is_cuda();
-    }
-
     private Tensor forward(Tensor images, Pass pass) {
-        return isMixed()
+        return mixedPrecision
                 ? Autocast.bfloat16(() -> model.forward(images, pass).clip())
                 : model.forward(images, pass).clip();
     }

@@ -19,7 +19,6 @@ import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
 import io.audiomamba.train.Recipe.LossKind;
 import java.nio.file.Path;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -83,7 +82,7 @@ public final class Trainer implements AutoCloseable {
         }
         description = describe(config, recipe, dataset, weights);
         frontEnd = FrontEnd.named(description.frontEnd(), device);
-        objective = new Objective(recipe, model, frontEnd, device);
+        objective = new Objective(recipe, model, description.frontEnd(), device);
         flat = new FlatParameters(parameters, device,
                 new LayerRates(config, recipe.optimizer()).checked(parameters.tensors().keySet()));
         optimizer = new AdamW(recipe.optimizer(), flat);
@@ -168,9 +167,8 @@ public final class Trainer implements AutoCloseable {
     public Optional<Epoch> epoch(TrainingListener listener, BooleanSupplier stop) {
         long start = System.nanoTime();
         int before = position.clips();
-        Iterator<Batches.Batch> remaining = batches.of(position.epochs(), position.batches());
-        while (remaining.hasNext()) {
-            try (Batches.Batch batch = remaining.next()) {
+        while (position.batches() < batches.count()) {
+            try (Batches.Batch batch = batches.get(position.epochs(), position.batches())) {
                 report(batch.unreadable(), listener);
                 double loss = train(batch);
                 position = position.afterBatch(loss, batch.size(), batch.unreadable().size(), optimizer.steps());
@@ -274,7 +272,7 @@ public final class Trainer implements AutoCloseable {
             try {
                 result[0] = new Evaluator(model, frontEnd, device).predict(clips, shifts);
             } catch (CheckpointException _) {
-                try (Batches.Batch batch = batches.of(position.epochs(), 0).next()) {
+                try (Batches.Batch batch = batches.get(position.epochs(), 0)) {
                     throw diverged(batch, "scores of held-out clips are not finite");
                 }
             }

@@ -12,7 +12,6 @@ import io.audiomamba.torch.Tensors;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Iterator;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
@@ -58,10 +57,34 @@ class BatchesTest {
     }
 
     @Test
+    void saysWhichClipsCannotBeRead() {
+        try (Batches batches = batches("train.batch_size=" + CLIPS); Batches.Batch batch = batches.get(0, 0)) {
+            assertThat(batch.unreadable()).containsOnlyKeys("clip " + BROKEN);
+        }
+    }
+
+    @Test
     void whatABatchHoldsDoesNotFollowFromTheNumberOfWorkers() {
         List<float[]> one = rows(1, "augment.gain_db=6", "augment.speed=0.2");
         List<float[]> many = rows(5, "augment.gain_db=6", "augment.speed=0.2");
         assertThat(many).containsExactlyElementsOf(one);
+    }
+
+    @Test
+    void aBatchDoesNotFollowFromWhatWasReadBefore() {
+        try (Batches batches = batches("train.batch_size=2", "train.epochs=2", "augment.gain_db=6");
+                var _ = new PointerScope()) {
+            List<float[]> inOrder = new ArrayList<>();
+            for (int epoch = 0; epoch < 2; epoch++) {
+                for (int number = 0; number < batches.count(); number++) {
+                    inOrder.addAll(rows(batches, epoch, number));
+                }
+            }
+            List<float[]> jumping = new ArrayList<>(rows(batches, 1, batches.count() - 1));
+            assertThat(inOrder).endsWith(jumping.toArray(float[][]::new));
+            List<float[]> first = rows(batches, 0, 0);
+            assertThat(inOrder).startsWith(first.toArray(float[][]::new));
+        }
     }
 
     /** Of each clip of an epoch the first sample, then the targets. */
@@ -69,23 +92,26 @@ class BatchesTest {
         String[] all = Arrays.copyOf(settings, settings.length + 2);
         all[settings.length] = "train.batch_size=" + CLIPS;
         all[settings.length + 1] = "train.workers=" + workers;
-        FrontEnd frontEnd = FrontEnd.named(LogMel.NAME, Devices.cpu());
-        List<float[]> rows = new ArrayList<>();
-        try (Batches batches = new Batches(DATASET, TinyTraining.recipe(all), frontEnd, Devices.cpu(),
+        try (Batches batches = batches(all); var _ = new PointerScope()) {
+            return rows(batches, 0, 0);
+        }
+    }
+
+    private static Batches batches(String... settings) {
+        return new Batches(DATASET, TinyTraining.recipe(settings), FrontEnd.named(LogMel.NAME, Devices.cpu()),
+                Devices.cpu(),
                 (sounds, _, _) -> new Objective.Examples(sounds.inputs(), sounds.targets(), sounds.targets()));
-                var _ = new PointerScope()) {
-            for (Iterator<Batches.Batch> epoch = batches.of(0, 0); epoch.hasNext();) {
-                try (Batches.Batch batch = epoch.next()) {
-                    assertThat(batch.unreadable()).containsOnlyKeys("clip " + BROKEN);
-                    for (int i = 0; i < batch.size(); i++) {
-                        float[] row = new float[1 + CLIPS];
-                        row[0] = Tensors
-                                .toFloats(batch.examples().orElseThrow().images().select(0, i).narrow(0, 0, 1))[0];
-                        System.arraycopy(Tensors.toFloats(batch.examples().orElseThrow().targets().select(0, i)), 0,
-                                row, 1, CLIPS);
-                        rows.add(row);
-                    }
-                }
+    }
+
+    private static List<float[]> rows(Batches batches, int epoch, int number) {
+        List<float[]> rows = new ArrayList<>();
+        try (Batches.Batch batch = batches.get(epoch, number)) {
+            for (int i = 0; i < batch.size(); i++) {
+                float[] row = new float[1 + CLIPS];
+                row[0] = Tensors.toFloats(batch.examples().orElseThrow().images().select(0, i).narrow(0, 0, 1))[0];
+                System.arraycopy(Tensors.toFloats(batch.examples().orElseThrow().targets().select(0, i)), 0, row, 1,
+                        CLIPS);
+                rows.add(row);
             }
         }
         return rows;
