@@ -3,8 +3,8 @@ package io.audiomamba.benchmarks;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.frontend.LogMel;
 import io.audiomamba.model.AudioMamba;
-import io.audiomamba.model.InputStage;
 import io.audiomamba.model.ModelConfig;
+import io.audiomamba.model.ModelConfig.HeadKind;
 import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Pass;
@@ -42,6 +42,7 @@ import org.bytedeco.pytorch.global.torch_cuda;
  *   GpuRun scan                        the scan alone, bfloat16
  *   GpuRun front                       windows of 10 s to log-mels, in double precision and in float32
  *   GpuRun VARIANT [BATCH [RUNS]]      inference and training step in mixed precision, 256 x 256 images
+ *   GpuRun audio:VARIANT …             the same as it is trained on sound: log-mels of 10 s, token-semantic head
  * </pre>
  *
  * All but the front end is also recorded and repeated as a whole.
@@ -50,6 +51,9 @@ public final class GpuRun {
 
     private static final int SIZE = 256;
     private static final int BATCH = 128;
+    /** Log-mels of 10 s. */
+    private static final int FRAMES = 1001;
+    private static final String AUDIO = "audio:";
     private static final int WARM_UP = 5;
 
     private final Device device = Devices.named("cuda");
@@ -117,15 +121,17 @@ public final class GpuRun {
     }
 
     private void model(String variant, int batch) {
-        ModelConfig named = Variants.named(variant);
-        ModelConfig config = named.sized(named.inChannels(), named.classes());
+        ModelConfig named = Variants.named(variant.replaceFirst("^" + AUDIO, ""));
+        ModelConfig config = variant.startsWith(AUDIO)
+                ? named.forAudio(InputKind.FOLDED_LOG_MEL, named.classes(), HeadKind.TOKEN_SEMANTIC)
+                : named.sized(named.inChannels(), named.classes());
         try (var _ = new PointerScope(); Parameters parameters = new Parameters(Parameters.Source.random(1))) {
             AudioMamba model = new AudioMamba(config, parameters);
             FlatParameters flat = new FlatParameters(parameters, device);
             AdamW optimizer = new AdamW(Recipe.of("audioset-balanced", Map.of()).optimizer(), flat);
             long[] shape = config.input() == InputKind.IMAGE
                     ? new long[] {batch, config.inChannels(), SIZE, SIZE}
-                    : new long[] {batch, InputStage.FOLDED_FRAMES, InputStage.MEL_BINS};
+                    : new long[] {batch, FRAMES, LogMel.BINS};
             Tensor images = torch.randn(shape, new TensorOptions(ScalarType.Float).device(new DeviceOptional(device)));
             Tensor dropPath = model.dropPath(batch, new SplittableRandom(1)).to(device, ScalarType.BFloat16);
             Pass inference = new Pass(kernel, false);
