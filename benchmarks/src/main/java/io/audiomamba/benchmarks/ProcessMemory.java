@@ -13,10 +13,19 @@ final class ProcessMemory {
 
     /** The largest resident set so far, in bytes; 0 where it is not known. */
     static long peak() throws IOException {
+        return read("VmHWM");
+    }
+
+    /** The resident set now. */
+    static long resident() throws IOException {
+        return read("VmRSS");
+    }
+
+    private static long read(String field) throws IOException {
         if (!Files.exists(STATUS)) {
             return 0;
         }
-        return Files.readAllLines(STATUS).stream().filter(line -> line.startsWith("VmHWM"))
+        return Files.readAllLines(STATUS).stream().filter(line -> line.startsWith(field))
                 .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", ""))).findFirst().orElse(0);
     }
 }
