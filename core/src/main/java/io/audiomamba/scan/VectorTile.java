@@ -11,7 +11,7 @@ import jdk.incubator.vector.FloatVector;
 /**
  * The scratch memory of one task, and the steps that forward and backward pass share. A task works through the scan of
  * one image for a block of channels, direction after direction, in tiles of {@value #TOKENS} tokens; and through a tile
- * in strips of {@value #STRIP} channels, so that all arrays of a strip, (token, channel of the strip), stay in the
+ * in strips of {@value #STRIP} channels, so that all planes of a strip, (token, channel of the strip), stay in the
  * first-level cache. Each step is a loop along the tokens for one vector of channels.
  */
 final class VectorTile {
