@@ -246,10 +246,14 @@ final class Batches implements AutoCloseable {
             }
         }
 
-        /** Gives its memory back, once no thread uses that any more. */
+        /** Gives its memory back, once no thread uses that any more. A batch that nobody wants may fail unheard. */
         void discard() {
             unwanted = true;
-            get().close();
+            try {
+                get().close();
+            } catch (RuntimeException _) {
+                return;
+            }
         }
 
         /** The batch without the clips that cannot be read, once the workers are done with it. */
