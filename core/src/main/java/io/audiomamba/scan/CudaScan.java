@@ -24,9 +24,8 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 final class CudaScan implements ScanKernel {
 
-    /** As in {@code chunk.cuh}. */
+    /** Tokens of a chunk, and its tiles. */
     private static final int CHUNK = 64;
-
     private static final int TILES = 4;
     private static final int AXES = 2;
     private static final int WARP = 32;
@@ -36,8 +35,8 @@ final class CudaScan implements ScanKernel {
     private static final int SMALL_BLOCK = 256;
     /** From so many states on their arithmetic costs more than to wait in memory for half a result. */
     private static final int MANY_STATES = 3;
-    /** As in {@code passes.cuh}. */
-    private static final int BOTH_AXES = 2;
+    /** What stands for both axes where a kernel takes the number of one. */
+    private static final int BOTH_AXES = AXES;
     /** Images and channels keep a GPU busy if they give each of its multiprocessors so many warps. */
     private static final int BUSY = 8;
     private static final double LOG2E = 1 / Math.log(2);
@@ -74,7 +73,8 @@ final class CudaScan implements ScanKernel {
                     given.projections().to(type).contiguous(), parameter(given.dtWeight()), parameter(given.dtBias()),
                     parameter(given.aLogs()), parameter(given.skip()));
             CudaModule module = CudaModule.of(CudaScan.class, "selective_scan_" + pass + ".cu",
-                    List.of("N=" + in.stateSize(), "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
+                    List.of("CHUNK=" + CHUNK, "TILES=" + TILES, "BOTH_AXES=" + BOTH_AXES, "N=" + in.stateSize(),
+                            "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
                             "MANY_STATES=" + (manyStates ? 1 : 0), "TENSOR_CORES=" + (tensorCores ? 1 : 0),
                             "FUSED=" + (fused ? 1 : 0)),
                     device);

@@ -1,13 +1,11 @@
 // What a block of the scan's kernels works on, and how it gets there: a chunk of tokens of one image, and up to
 // 32 WARPS channels.
 //
-// Compiled at run time, behind numbers.cuh, with N (states), R (rank of the step size), TYPE (0 float32, 1 bfloat16,
-// 2 float16), MANY_STATES (whether they are), TENSOR_CORES (whether to multiply by them) and FUSED (whether to do so for
-// the gradients of the step sizes' projection) defined.
+// Compiled at run time, behind numbers.cuh, with CHUNK and TILES (tokens of a chunk, and its tiles), N (states), R (rank
+// of the step size), TYPE (0 float32, 1 bfloat16, 2 float16), MANY_STATES (whether they are), TENSOR_CORES (whether to
+// multiply by them) and FUSED (whether to do so for the gradients of the step sizes' projection) defined; and BOTH_AXES.
 
-constexpr int TILE = 16;
-constexpr int CHUNK = 64;
-constexpr int TILES = CHUNK / TILE;
+constexpr int TILE = CHUNK / TILES;
 constexpr int ROW = R + 2 * N;
 constexpr int WARP = 32;
 constexpr int RANK = TENSOR_CORES ? (R + 15) / 16 * 16 : R; // as W_dt lies in memory

@@ -183,17 +183,14 @@ struct Held {
     }
 };
 
-// The argument of `merged` that stands for both axes.
-constexpr int BOTH = 2;
-
-// A block of `merged`: one chunk of an axis, or all.
+// A block of `merged`: one chunk of an axis, or, if that is BOTH_AXES, all of either.
 struct Part : Work {
     bool whole;
     int chunks;
 
     __device__ Part(const Grid& grid, int axis)
-        : Work(grid, axis == BOTH ? blockIdx.x : axis, axis == BOTH ? 0 : blockIdx.x), whole(MANY_STATES && axis == BOTH),
-          chunks(whole ? grid.chunks() : 1) {}
+        : Work(grid, axis == BOTH_AXES ? blockIdx.x : axis, axis == BOTH_AXES ? 0 : blockIdx.x),
+          whole(MANY_STATES && axis == BOTH_AXES), chunks(whole ? grid.chunks() : 1) {}
 
     // Index of it in (B, parts of an axis).
     __device__ long long index() const { return whole ? image : (long long)image * gridDim.x + chunk; }
