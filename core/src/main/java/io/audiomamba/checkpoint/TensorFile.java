@@ -76,7 +76,14 @@ public final class TensorFile implements AutoCloseable {
         if (startsWith(head, PICKLE_PROTOCOL)) {
             return TorchFile.openLegacy(file);
         }
-        return startsWith(head, '{') ? openShards(file) : Safetensors.open(file);
+        if (startsWith(head, '{')) {
+            return openShards(file);
+        }
+        if (file.toString().endsWith(".safetensors")) {
+            return Safetensors.open(file); // which says what is wrong
+        }
+        throw new CheckpointException(
+                file + ": is neither safetensors nor what torch.save writes, or its first bytes are damaged.");
     }
 
     /**
