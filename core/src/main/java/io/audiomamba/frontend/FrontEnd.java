@@ -40,9 +40,9 @@ public sealed interface FrontEnd permits LogMel, KaldiFbank {
     }
 
     /**
-     * The same in {@code precision}, double or float32. In float32 bins that are some 130 dB below the loudest of their
-     * frame hold its rounding errors. For a model that is trained in mixed precision that is good enough, and takes half
-     * the time.
+     * The same in {@code precision}, double or float32. In float32 bins that are far below the loudest of their frame hold
+     * its rounding errors: noise 80 dB below a tone comes out wrong by up to 0.02 dB. For a model that is trained in mixed
+     * precision that is good enough, and takes half the time.
      */
     static FrontEnd named(String name, Device device, ScalarType precision) {
         return switch (name) {
