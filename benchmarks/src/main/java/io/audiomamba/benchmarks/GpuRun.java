@@ -89,14 +89,15 @@ public final class GpuRun {
             Tensor grad = torch.randn_like(kept.merged());
             System.out.printf(Locale.ROOT, "scan B %d, %d x %d, D %d, R %d, N %d:%n", shape[0], shape[1], shape[1],
                     shape[2], shape[3], shape[4]);
-            report("inference", () -> kernel.forward(inputs, false));
-            report("forward", () -> kernel.forward(inputs, true));
-            report("backward", () -> kernel.backward(inputs, kept.kept(), grad));
-            report("both", () -> kernel.backward(inputs, kernel.forward(inputs, true).kept(), grad));
+            recorded("inference", () -> kernel.forward(inputs, false));
+            recorded("forward", () -> kernel.forward(inputs, true));
+            recorded("backward", () -> kernel.backward(inputs, kept.kept(), grad));
+            recorded("both", () -> kernel.backward(inputs, kernel.forward(inputs, true).kept(), grad));
         }
     }
 
-    private void report(String what, Runnable pass) {
+    /** As usual, and recorded. */
+    private void recorded(String what, Runnable pass) {
         Runnable scoped = () -> {
             try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
                 pass.run();

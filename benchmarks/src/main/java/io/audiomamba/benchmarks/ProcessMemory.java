@@ -16,7 +16,7 @@ final class ProcessMemory {
         return read("VmHWM");
     }
 
-    /** The resident set now. */
+    /** The resident set now, in bytes; 0 where it is not known. */
     static long resident() throws IOException {
         return read("VmRSS");
     }

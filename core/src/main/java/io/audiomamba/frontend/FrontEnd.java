@@ -42,7 +42,7 @@ public sealed interface FrontEnd permits LogMel, KaldiFbank {
     /**
      * The same in {@code precision}, double or float32. In float32 bins that are far below the loudest of their frame hold
      * its rounding errors: noise 80 dB below a tone comes out wrong by up to 0.02 dB. For a model that is trained in mixed
-     * precision that is good enough, and takes half the time.
+     * precision that is good enough, and on a GPU takes little more than half the time.
      */
     static FrontEnd named(String name, Device device, ScalarType precision) {
         return switch (name) {

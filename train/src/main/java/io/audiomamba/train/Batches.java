@@ -233,17 +233,7 @@ final class Batches implements AutoCloseable {
         /** The batch, once it is done. */
         Batch get() {
             batch.run(); // which does nothing if the preparer has begun
-            try {
-                return batch.get();
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw new IllegalStateException("interrupted", e);
-            } catch (ExecutionException e) {
-                if (e.getCause() instanceof RuntimeException cause) {
-                    throw cause;
-                }
-                throw new IllegalStateException(e.getCause());
-            }
+            return Futures.result(batch);
         }
 
         /** Gives its memory back, once no thread uses that any more. A batch that nobody wants may fail unheard. */

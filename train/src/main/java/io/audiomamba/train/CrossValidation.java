@@ -19,7 +19,6 @@ import java.util.Map;
 import java.util.Queue;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -140,9 +139,7 @@ public final class CrossValidation {
             for (int i = 0; i < workers; i++) {
                 all.add(threads.submit(() -> work(missing, device)));
             }
-            for (Future<?> thread : all) {
-                await(thread);
-            }
+            all.forEach(Futures::result);
         }
     }
 
@@ -155,20 +152,6 @@ public final class CrossValidation {
         } catch (RuntimeException e) {
             runs.clear();
             throw e;
-        }
-    }
-
-    private static void await(Future<?> thread) {
-        try {
-            thread.get();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IllegalStateException("interrupted", e);
-        } catch (ExecutionException e) {
-            if (e.getCause() instanceof RuntimeException cause) {
-                throw cause;
-            }
-            throw new IllegalStateException(e.getCause());
         }
     }
 

@@ -13,6 +13,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
@@ -22,13 +24,16 @@ class BatchesTest {
     private static final int CLIPS = 7;
     private static final int BROKEN = 3;
 
+    private final CountDownLatch readTwice = new CountDownLatch(2 * CLIPS);
+
     /** Every clip is a class of its own, and its sound says which: a constant. */
-    private static final Dataset DATASET = new Dataset("constants",
+    private final Dataset dataset = new Dataset("constants",
             IntStream.range(0, CLIPS).mapToObj(i -> "class " + i).toList(),
             IntStream.range(0, CLIPS).mapToObj(i -> new Clip("clip " + i, Path.of("" + i), List.of(i), 1)).toList(),
             List.of(), new Dataset.Sounds() {
                 @Override
                 public float[] read(Clip clip, int sampleRate) {
+                    readTwice.countDown();
                     int number = clip.labels().getFirst();
                     if (number == BROKEN) {
                         throw new AudioException(clip.name() + ": is damaged.");
@@ -87,8 +92,16 @@ class BatchesTest {
         }
     }
 
+    @Test
+    void theNextEpochIsOnItsWayBeforeAnyoneAsksForIt() throws InterruptedException {
+        try (Batches batches = batches("train.batch_size=" + CLIPS, "train.epochs=2")) {
+            batches.get(0, 0).close();
+            assertThat(readTwice.await(1, TimeUnit.MINUTES)).isTrue();
+        }
+    }
+
     /** Of each clip of an epoch the first sample, then the targets. */
-    private static List<float[]> rows(int workers, String... settings) {
+    private List<float[]> rows(int workers, String... settings) {
         String[] all = Arrays.copyOf(settings, settings.length + 2);
         all[settings.length] = "train.batch_size=" + CLIPS;
         all[settings.length + 1] = "train.workers=" + workers;
@@ -97,8 +110,8 @@ class BatchesTest {
         }
     }
 
-    private static Batches batches(String... settings) {
-        return new Batches(DATASET, TinyTraining.recipe(settings), FrontEnd.named(LogMel.NAME, Devices.cpu()),
+    private Batches batches(String... settings) {
+        return new Batches(dataset, TinyTraining.recipe(settings), FrontEnd.named(LogMel.NAME, Devices.cpu()),
                 Devices.cpu(),
                 (sounds, _, _) -> new Objective.Examples(sounds.inputs(), sounds.targets(), sounds.targets()));
     }
