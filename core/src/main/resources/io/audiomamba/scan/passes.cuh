@@ -135,7 +135,7 @@ __device__ void local(LocalShared& shared, const Operands& in, const value* from
 
 // Replaces what leaves each chunk by what enters it; against time for adjoints.
 extern "C" __global__ void carry(Operands in, float* states, const float* sums, int adjoint) {
-    constexpr int AT_ONCE = 8; // reads on their way
+    constexpr int AT_ONCE = 16; // reads on their way
     int k = blockIdx.x % 4, n = blockIdx.x / 4, chunks = in.grid.chunks();
     Work work(in.grid, k % 2, 0);
     float a = -exp2Fast(LOG2E * in.aLogs[((long long)k * in.grid.channels + work.channel) * N + n]), entering = 0;
