@@ -63,6 +63,9 @@ public final class AudioStream implements AutoCloseable {
         av_log_set_level(AV_LOG_QUIET);
     }
 
+    /** How samples lie in memory, and how many a second there are. */
+    private record Form(int channels, int rate, int sampleFormat) {}
+
     private final String name;
     private final int sampleRate;
     private final AudioLimits limits;
@@ -75,6 +78,9 @@ public final class AudioStream implements AutoCloseable {
     private MonoResampler resampler;
     private int audioIndex;
     private double statedSeconds = Double.NaN;
+
+    /** What the frames are like, as the first one was; null before it. */
+    private Form form;
 
     /** What the resampler gave and the caller has not taken yet. */
     private float[] pending = new float[0];
@@ -146,7 +152,7 @@ public final class AudioStream implements AutoCloseable {
             throw new AudioException(name + ": its sound is in a codec that is not supported ("
                     + decoder.name().getString() + ").");
         }
-        checkLimits();
+        checkLimits(codec.ch_layout().nb_channels(), codec.sample_rate());
         noteStatedLength(stream);
         packet = av_packet_alloc();
         packet.retainReference();
@@ -154,14 +160,13 @@ public final class AudioStream implements AutoCloseable {
         frame.retainReference();
     }
 
-    private void checkLimits() {
-        int channels = codec.ch_layout().nb_channels();
+    private void checkLimits(int channels, int rate) {
         if (channels < 1 || channels > limits.maxChannels()) {
             throw new AudioException(
                     name + ": has " + channels + " channels; 1 to " + limits.maxChannels() + " are allowed.");
         }
-        if (codec.sample_rate() < 1 || codec.sample_rate() > limits.maxSampleRate()) {
-            throw new AudioException(name + ": has a sample rate of " + codec.sample_rate() + " Hz; at most "
+        if (rate < 1 || rate > limits.maxSampleRate()) {
+            throw new AudioException(name + ": has a sample rate of " + rate + " Hz; at most "
                     + limits.maxSampleRate() + " Hz are allowed.");
         }
     }
@@ -233,11 +238,14 @@ public final class AudioStream implements AutoCloseable {
     }
 
     private float[] resample() {
-        int channels = frame.ch_layout().nb_channels();
+        // Not the decoder's own values: it changes them before it gives the frame.
+        Form found = new Form(frame.ch_layout().nb_channels(), frame.sample_rate(), frame.format());
         if (resampler == null) {
-            resampler = new MonoResampler(channels, frame.format(), frame.sample_rate(), sampleRate);
-        } else if (channels != codec.ch_layout().nb_channels() || frame.sample_rate() != codec.sample_rate()) {
-            throw new AudioException(name + ": changes its channels or sample rate after "
+            checkLimits(found.channels(), found.rate());
+            form = found;
+            resampler = new MonoResampler(form.channels(), form.sampleFormat(), form.rate(), sampleRate);
+        } else if (!found.equals(form)) {
+            throw new AudioException(name + ": changes its channels, sample rate or sample format after "
                     + inSeconds(decodedSeconds()) + ", which is not supported.");
         }
         return resampler.convert(frame.extended_data(), frame.nb_samples());

@@ -8,6 +8,7 @@ import io.audiomamba.error.AudioException;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.URISyntaxException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -215,6 +216,30 @@ class AudioReaderTest {
         Waveform sound = AudioReader.resample(new Waveform(samples, 16_000), RATE);
         assertThat(sound.samples()).hasSize(RATE);
         assertThat(amplitude(sound, 440)).isCloseTo(1, within(0.01));
+    }
+
+    /** The decoder gives one plane of samples where it gave two before: whoever reads two then reads nowhere. */
+    @Test
+    void aChangeOfChannels() throws Exception {
+        assertThat(AudioReader.read(silentMp3(50, 0), "mono", RATE).samples()).containsOnly(0);
+        refused(file("joined.mp3", silentMp3(50, 50)), "changes its channels");
+        refused(file("joined.mp3", silentMp3(0, 50, 50)), "changes its channels");
+    }
+
+    /**
+     * MP3 of 44.1 kHz without a sound in it: frames of zeros behind their headers.
+     *
+     * @param frames how many of mono, stereo, mono and so on
+     */
+    private static byte[] silentMp3(int... frames) {
+        int length = 144 * 128_000 / 44_100;
+        ByteBuffer mp3 = ByteBuffer.allocate(Arrays.stream(frames).sum() * length);
+        for (int run = 0; run < frames.length; run++) {
+            for (int i = 0; i < frames[run]; i++) {
+                mp3.putInt(run % 2 == 0 ? 0xfffb90c0 : 0xfffb9000).position(mp3.position() + length - Integer.BYTES);
+            }
+        }
+        return mp3.array();
     }
 
     private static byte[] randomBytes(int count) {
