@@ -34,6 +34,8 @@ record PickledTensor(Storage storage, long offset, List<Long> shape, List<Long> 
     private static final String TENSOR = "torch._utils._rebuild_tensor_v2";
     private static final String OLD_TENSOR = "torch._utils._rebuild_tensor";
     private static final String PARAMETER = "torch._utils._rebuild_parameter";
+    /** As in PyTorch. A list of more would be copied again for each tensor. */
+    private static final int MOST_DIMENSIONS = 64;
     private static final List<String> BUILDERS = List.of(TENSOR, OLD_TENSOR, PARAMETER);
 
     /** Element type of the storage class called {@code name}, or null if it is none. */
@@ -68,12 +70,17 @@ record PickledTensor(Storage storage, long offset, List<Long> shape, List<Long> 
         if (value instanceof Long number && number >= 0) {
             return number;
         }
-        throw new BadPickleException("one of its tensors has the size or position " + value);
+        throw new BadPickleException("one of its tensors has the size or position "
+                + (value instanceof Long ? value : Unpickler.typeOf(value)));
     }
 
     private static List<Long> longs(Object list) {
+        List<?> numbers = (List<?>) list;
+        if (numbers.size() > MOST_DIMENSIONS) {
+            throw new BadPickleException("one of its tensors has " + numbers.size() + " dimensions");
+        }
         List<Long> values = new ArrayList<>();
-        for (Object value : (List<?>) list) {
+        for (Object value : numbers) {
             values.add(number(value));
         }
         return values;
@@ -82,20 +89,25 @@ record PickledTensor(Storage storage, long offset, List<Long> shape, List<Long> 
     /**
      * The tensor in row-major order: a view of {@code bytes} if it lies so already, else a copy.
      *
-     * @param bytes of the whole storage
+     * @param bytes  of the whole storage
+     * @param budget for a copy
      * @throws BadPickleException if the view reaches beyond its storage
      */
-    RawTensor read(MemorySegment bytes) {
+    RawTensor read(MemorySegment bytes, MemoryBudget budget) {
         long elements = checkedElements();
         int width = storage.type().bytes();
-        if (bytes.byteSize() < Math.multiplyExact(storage.size(), width)) {
-            throw new BadPickleException("storage " + storage.key() + " has " + bytes.byteSize()
-                    + " bytes instead of " + storage.size() * width + " (is the file truncated?)");
+        if (storage.size() > bytes.byteSize() / width) {
+            throw new BadPickleException(
+                    "storage " + storage.key() + " has " + bytes.byteSize() + " bytes, too few for "
+                            + storage.size() + " elements (is the file truncated?)");
         }
-        if (elements == 0 || isRowMajor()) {
+        if (elements == 0) {
+            return new RawTensor(storage.type(), shape, bytes.asSlice(0, 0));
+        }
+        if (isRowMajor()) {
             return new RawTensor(storage.type(), shape, bytes.asSlice(offset * width, elements * width));
         }
-        MemorySegment copy = MemorySegment.ofArray(new byte[Math.toIntExact(elements * width)]);
+        MemorySegment copy = MemorySegment.ofArray(budget.take(elements * width, "a tensor " + shape));
         long[] index = new long[shape.size()];
         for (long i = 0; i < elements; i++) {
             long from = offset;

@@ -11,6 +11,7 @@ import java.lang.foreign.ValueLayout;
 import java.math.BigInteger;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.HashMap;
@@ -34,7 +35,6 @@ final class TorchFile {
     private static final List<String> MODEL_KEYS = List.of("model", "state_dict", "model_state_dict", "module", "net",
             "model_ema", "state_dict_ema");
     private static final BigInteger LEGACY_MAGIC = new BigInteger("1950a86a20f9469cfc6c", 16);
-    private static final long LARGEST_PICKLE = 256L << 20;
     /** Within the archive's folder; PyTorch reads no entry that it does not know. */
     static final String METADATA_ENTRY = "extra/audiomamba.json";
     private static final JsonMapper JSON = new JsonMapper();
@@ -51,8 +51,10 @@ final class TorchFile {
         try (ZipFile zip = new ZipFile(file.toFile())) {
             ZipEntry pickle = zip.stream().filter(entry -> entry.getName().matches("[^/]+/data\\.pkl")).findFirst()
                     .orElseThrow(() -> bad(file, "it is a zip file without a data.pkl, so not written by torch.save"));
+            MemoryBudget budget = new MemoryBudget(Files.size(file));
             String root = pickle.getName().substring(0, pickle.getName().indexOf('/') + 1);
-            Object content = new Unpickler(content(zip, pickle, LARGEST_PICKLE), TorchFile::storage).read();
+            Object content = new Unpickler(MemorySegment.ofArray(content(zip, pickle, budget)), TorchFile::storage)
+                    .read();
             Map<String, MemorySegment> storages = new HashMap<>();
             Map<String, RawTensor> tensors = new LinkedHashMap<>();
             for (Map.Entry<String, PickledTensor> tensor : modelOf(content).entrySet()) {
@@ -62,11 +64,11 @@ final class TorchFile {
                     if (entry == null) {
                         throw new BadPickleException("storage " + storage.key() + " is missing");
                     }
-                    storages.put(storage.key(), content(zip, entry, Integer.MAX_VALUE - 16));
+                    storages.put(storage.key(), MemorySegment.ofArray(content(zip, entry, budget)));
                 }
-                tensors.put(tensor.getKey(), tensor.getValue().read(storages.get(storage.key())));
+                tensors.put(tensor.getKey(), tensor.getValue().read(storages.get(storage.key()), budget));
             }
-            return new TensorFile(file, Arena.ofShared(), tensors, metadata(zip, root));
+            return new TensorFile(file, Arena.ofShared(), tensors, metadata(zip, root, budget));
         } catch (BadPickleException e) {
             throw bad(file, e.getMessage());
         } catch (JacksonException e) {
@@ -79,31 +81,31 @@ final class TorchFile {
     }
 
     /** What AudioMamba wrote beside the tensors, where PyTorch does not look; empty for other files. */
-    private static Map<String, String> metadata(ZipFile zip, String root) throws IOException {
+    private static Map<String, String> metadata(ZipFile zip, String root, MemoryBudget budget) throws IOException {
         ZipEntry entry = zip.getEntry(root + METADATA_ENTRY);
         Map<String, String> metadata = new LinkedHashMap<>();
         if (entry != null) {
-            byte[] json = content(zip, entry, LARGEST_PICKLE).toArray(ValueLayout.JAVA_BYTE);
-            JSON.readTree(json).properties().forEach(e -> metadata.put(e.getKey(), e.getValue().asString()));
+            JSON.readTree(content(zip, entry, budget)).properties()
+                    .forEach(e -> metadata.put(e.getKey(), e.getValue().asString()));
         }
         return metadata;
     }
 
-    /** {@code torch.save} does not compress, so no entry is larger than the file: memory stays bounded by it. */
-    private static MemorySegment content(ZipFile zip, ZipEntry entry, long limit) throws IOException {
-        if (entry.getMethod() != ZipEntry.STORED || entry.getSize() > limit) {
-            throw new BadPickleException("its part " + entry.getName() + " is compressed or too large ("
-                    + entry.getSize() + " bytes), which torch.save never writes");
+    private static byte[] content(ZipFile zip, ZipEntry entry, MemoryBudget budget) throws IOException {
+        if (entry.getMethod() != ZipEntry.STORED) {
+            throw new BadPickleException(
+                    "its part " + entry.getName() + " is compressed, which torch.save never does");
         }
+        byte[] bytes = budget.take(entry.getSize(), "its part " + entry.getName());
         try (InputStream in = zip.getInputStream(entry)) {
-            byte[] bytes = in.readAllBytes();
+            in.readNBytes(bytes, 0, bytes.length);
             CRC32 checksum = new CRC32();
             checksum.update(bytes);
             if (checksum.getValue() != entry.getCrc()) {
                 throw new BadPickleException(
                         "its part " + entry.getName() + " is damaged: it does not have its checksum");
             }
-            return MemorySegment.ofArray(bytes);
+            return bytes;
         }
     }
 
@@ -123,6 +125,9 @@ final class TorchFile {
         } catch (IOException e) {
             arena.close();
             throw new CheckpointException(file + ": cannot be read (" + e.getMessage() + ").", e);
+        } catch (RuntimeException e) {
+            arena.close();
+            throw e;
         }
     }
 
@@ -145,26 +150,28 @@ final class TorchFile {
         Map<String, MemorySegment> storages = new HashMap<>();
         long position = unpickler.position();
         for (Object key : keys) {
-            Storage storage = declared.get(String.valueOf(key));
+            Storage storage = declared.get(Unpickler.nameOf(key));
             if (storage == null || bytes.byteSize() - position < Long.BYTES) {
-                throw new BadPickleException("it ends before storage " + key + ": it is truncated");
+                throw new BadPickleException(
+                        "it ends before storage " + Unpickler.nameOf(key) + ": it is truncated");
             }
             long size = bytes.get(LONG, position);
             position += Long.BYTES;
             int width = storage.type().bytes();
             if (size < 0 || size > (bytes.byteSize() - position) / width) {
-                throw new BadPickleException("it ends within storage " + key + ": it is truncated");
+                throw new BadPickleException("it ends within storage " + storage.key() + ": it is truncated");
             }
             storages.put(storage.key(), bytes.asSlice(position, size * width));
             position += size * width;
         }
+        MemoryBudget budget = new MemoryBudget(bytes.byteSize());
         Map<String, RawTensor> tensors = new LinkedHashMap<>();
         model.forEach((name, tensor) -> {
             MemorySegment storage = storages.get(tensor.storage().key());
             if (storage == null) {
                 throw new BadPickleException("storage " + tensor.storage().key() + " is missing");
             }
-            tensors.put(name, tensor.read(storage));
+            tensors.put(name, tensor.read(storage, budget));
         });
         return tensors;
     }
@@ -179,7 +186,7 @@ final class TorchFile {
         if (identifier.size() > 5 && identifier.get(5) != null) {
             throw new BadPickleException("it has a storage that is a view of another, which is not supported");
         }
-        return new Storage(String.valueOf(identifier.get(2)), type, PickledTensor.number(identifier.get(4)));
+        return new Storage(Unpickler.nameOf(identifier.get(2)), type, PickledTensor.number(identifier.get(4)));
     }
 
     private static Map<String, PickledTensor> modelOf(Object content) {

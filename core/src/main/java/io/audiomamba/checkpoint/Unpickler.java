@@ -63,6 +63,8 @@ final class Unpickler {
     private final MemorySegment bytes;
     private final Function<List<?>, ?> storages;
     private long position;
+    /** Elements of lists and dicts that were made of others, of which a few bytes can copy any number. */
+    private long copied;
     private List<Object> stack = new ArrayList<>();
     private Map<Integer, Object> memo = new HashMap<>();
 
@@ -96,8 +98,9 @@ final class Unpickler {
                 }
                 step(opcode);
             }
-        } catch (IndexOutOfBoundsException | ClassCastException | NumberFormatException
-                | java.util.NoSuchElementException e) {
+        } catch (BadPickleException e) {
+            throw e;
+        } catch (RuntimeException e) { // whatever it is, it comes of what the bytes say
             throw new BadPickleException("its pickle is damaged at byte " + position);
         }
     }
@@ -149,7 +152,7 @@ final class Unpickler {
             case 'c' -> push(global(line() + "." + line()));
             case 0x93 -> {
                 List<Object> names = popMany(2);
-                push(global(names.get(0) + "." + names.get(1)));
+                push(global(nameOf(names.get(0)) + "." + nameOf(names.get(1))));
             }
             case 'Q' -> push(storages.apply((List<?>) pop()));
             case 'R', 0x81 -> {
@@ -185,7 +188,7 @@ final class Unpickler {
             return PickledTensor.build(name, arguments);
         }
         if (MAPS.contains(name)) {
-            return arguments.isEmpty() ? new LinkedHashMap<>() : pairs((List<?>) arguments.getFirst());
+            return arguments.isEmpty() ? new LinkedHashMap<>() : pairs(counted((List<?>) arguments.getFirst()));
         }
         if (name.equals("collections.defaultdict")) {
             return new LinkedHashMap<>();
@@ -193,14 +196,38 @@ final class Unpickler {
         if (LISTS.contains(name)) {
             return arguments.isEmpty() || !(arguments.getFirst() instanceof List<?> values)
                     ? new ArrayList<>()
-                    : new ArrayList<>(values);
+                    : new ArrayList<>(counted(values));
         }
         return new Inert(name);
     }
 
-    /** What the pickle's types are called on the stack of a storage's identifier. */
-    static String nameOf(Object global) {
-        return global instanceof Global(String name) ? name : String.valueOf(global);
+    /** A list that is about to be copied: no honest pickle has more of them than it has bytes. */
+    private List<?> counted(List<?> values) {
+        copied += values.size();
+        if (copied > bytes.byteSize()) {
+            throw new BadPickleException("its pickle copies more than it holds, at byte " + position);
+        }
+        return values;
+    }
+
+    /**
+     * The text of a name, of a number or of one of Python's names.
+     *
+     * @throws BadPickleException if {@code value} is anything else, whose text may be endless
+     */
+    static String nameOf(Object value) {
+        return switch (value) {
+            case String text -> text;
+            case Long number -> number.toString();
+            case Global(String name) -> name;
+            case null, default -> throw new BadPickleException(
+                    "it has an object of the type " + typeOf(value) + " where it needs a name");
+        };
+    }
+
+    /** What a value is, for errors; never the value itself: collections may hold one another. */
+    static String typeOf(Object value) {
+        return value == null ? "None" : value.getClass().getSimpleName();
     }
 
     private static Map<Object, Object> pairs(List<?> items) {

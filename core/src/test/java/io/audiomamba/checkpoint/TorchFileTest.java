@@ -9,9 +9,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -149,6 +151,101 @@ class TorchFileTest {
             Path file = zip(new PickleWriter().op('}').text("a").tensor(view).op('s'));
             assertThatThrownBy(() -> TensorFile.open(file)).isInstanceOf(CheckpointException.class);
         }
+    }
+
+    private void refused(Path file, String reason) {
+        assertThatThrownBy(() -> TensorFile.open(file)).isInstanceOf(CheckpointException.class)
+                .hasMessageStartingWith(file.toString()).hasMessageContaining(reason);
+    }
+
+    /** Entries of the zip file's directory may all lead to the same bytes. */
+    @Test
+    void memoryIsBoundedForPartsThatAreTheSame() throws Exception {
+        PickleWriter pickle = new PickleWriter().op('}');
+        for (int i = 0; i < 4; i++) {
+            pickle.text("w" + i).tensor(view("" + i, DType.F32, 4096, 0, List.of(4096L), List.of(1L))).op('s');
+        }
+        Path file = TorchZips.zip(folder.resolve("model.pth"), pickle.end(), Map.of("0", new byte[4 * 4096]));
+        refused(TorchZips.withEntriesOfTheLast(file, 3), "more than a file of this size may");
+    }
+
+    @Test
+    void memoryIsBoundedForViewsThatAreCopied() throws Exception {
+        PickleWriter pickle = new PickleWriter().op('}');
+        for (int i = 0; i < 4; i++) {
+            pickle.text("w" + i).tensor(view("0", DType.F32, 4096, 0, List.of(64L, 64L), List.of(1L, 64L))).op('s');
+        }
+        refused(TorchZips.zip(folder.resolve("model.pth"), pickle.end(), Map.of("0", new byte[4 * 4096])),
+                "more than a file of this size may");
+    }
+
+    /** A few bytes copy a list, a dict or a shape of any length. */
+    @Test
+    void memoryIsBoundedForListsThatAreCopied() throws Exception {
+        for (List<String> copying : List.of(List.of("builtins", "list"), List.of("collections", "OrderedDict"))) {
+            PickleWriter pickle = new PickleWriter().global(copying.get(0), copying.get(1)).op('q').op(0).op(']')
+                    .op('q')
+                    .op(1).op('(');
+            for (int i = 0; i < 200; i++) {
+                pickle.number(i).number(i).op(0x86);
+            }
+            pickle.op('e');
+            for (int i = 0; i < 200; i++) {
+                pickle.op('h').op(0).op('h').op(1).op(0x85).op('R');
+            }
+            refused(zip(pickle), "copies more than it holds");
+        }
+        List<Long> ones = Collections.nCopies(65, 1L);
+        refused(zip(new PickleWriter().op('}').text("a").tensor(view("0", DType.F32, 6, 0, ones, ones)).op('s')),
+                "65 dimensions");
+    }
+
+    /** As text, a list that holds the one before it twice has as many letters as 2 to the power of their number. */
+    private static PickleWriter nest() {
+        PickleWriter pickle = new PickleWriter().op(']').op('q').op(0).op('0');
+        for (int i = 0; i < 40; i++) {
+            pickle.op(']').op('q').op(i + 1).op('(').op('h').op(i).op('h').op(i).op('e').op('0');
+        }
+        return pickle;
+    }
+
+    /** Two lists that hold each other have no end as text. */
+    private static PickleWriter circle() {
+        return new PickleWriter().op(']').op('q').op(0).op(']').op('q').op(40).op('h').op(0).op('a').op('0').op('h')
+                .op(40).op('a').op('0');
+    }
+
+    @Test
+    void collectionsAreNeverWrittenOut() throws Exception {
+        for (Supplier<PickleWriter> endless : List.<Supplier<PickleWriter>>of(TorchFileTest::nest,
+                TorchFileTest::circle)) {
+            refused(zip(endless.get().op('(').text("storage").global("torch", "FloatStorage").op('h').op(40).text("cpu")
+                    .number(6).op('t').op('Q')), "the type ArrayList where it needs a name");
+            refused(zip(endless.get().op('(').text("storage").op('h').op(40).text("0").text("cpu").number(6).op('t')
+                    .op('Q')), "the type ArrayList where it needs a name");
+            refused(zip(endless.get().op('(').text("storage").global("torch", "FloatStorage").text("0").text("cpu")
+                    .op('h').op(40).op('t').op('Q')), "size or position ArrayList");
+            refused(zip(endless.get().text("builtins").op('h').op(40).op(0x93)),
+                    "the type ArrayList where it needs a name");
+        }
+    }
+
+    @Test
+    void sizesThatNoMemoryHas() throws Exception {
+        refused(zip(new PickleWriter().op('}').text("a")
+                .tensor(view("0", DType.F32, 1L << 62, 0, List.of(6L), List.of(1L))).op('s')), "too few for");
+        Path emptyBeyond = zip(new PickleWriter().op('}').text("a")
+                .tensor(view("0", DType.F32, 6, 1L << 60, List.of(0L), List.of(1L))).op('s'));
+        try (TensorFile file = TensorFile.open(emptyBeyond)) {
+            assertThat(file.tensors().get("a").elements()).isZero();
+        }
+    }
+
+    /** Instructions that make no sense: something is added to a tuple, nothing is called. */
+    @Test
+    void instructionsThatMakeNoSense() throws Exception {
+        refused(zip(new PickleWriter().op(')').number(1).op('a')), "is damaged at byte");
+        refused(zip(new PickleWriter().op('N').op(')').op('R')), "is damaged at byte");
     }
 
     /** Weights that are damaged on the way are noticed, not used. */

@@ -43,4 +43,26 @@ final class TorchZips {
         zip.putNextEntry(entry);
         zip.write(content);
     }
+
+    /** The same file with more entries in its directory, named 1, 2, ..., for the bytes of its last one, named 0. */
+    static Path withEntriesOfTheLast(Path file, int more) throws IOException {
+        ByteBuffer zip = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+        int end = zip.capacity() - 22; // the record at the end has no comment
+        int directory = zip.getInt(end + 16);
+        int last = directory;
+        int next = directory;
+        while (next < end) {
+            last = next;
+            next += 46 + zip.getShort(last + 28) + zip.getShort(last + 30) + zip.getShort(last + 32);
+        }
+        int length = end - last;
+        short entries = (short) (zip.getShort(end + 10) + more);
+        zip.putShort(end + 8, entries).putShort(end + 10, entries).putInt(end + 12, end - directory + more * length);
+        ByteBuffer out = ByteBuffer.allocate(zip.capacity() + more * length).put(zip.array(), 0, end);
+        for (int i = 1; i <= more; i++) {
+            int name = out.position() + 46 + zip.getShort(last + 28) - 1;
+            out.put(zip.array(), last, length).put(name, (byte) ('0' + i));
+        }
+        return Files.write(file, out.put(zip.array(), end, 22).array());
+    }
 }
