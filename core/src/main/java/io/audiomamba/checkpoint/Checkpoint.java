@@ -57,7 +57,7 @@ public final class Checkpoint implements AutoCloseable {
     private static Checkpoint of(String name, TensorFile file) {
         try {
             return new Checkpoint(name, file);
-        } catch (CheckpointException e) {
+        } catch (RuntimeException e) {
             file.close();
             throw e;
         }
@@ -89,7 +89,7 @@ public final class Checkpoint implements AutoCloseable {
             AudioMamba model = new AudioMamba(description.model(), parameters);
             weights.requireFit();
             return new Loaded(model, parameters);
-        } catch (CheckpointException e) {
+        } catch (RuntimeException e) {
             parameters.close();
             throw e;
         }

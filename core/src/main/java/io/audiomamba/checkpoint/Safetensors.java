@@ -60,7 +60,7 @@ public final class Safetensors {
         } catch (IOException e) {
             arena.close();
             throw new CheckpointException(file + ": cannot be read (" + e.getMessage() + ").", e);
-        } catch (CheckpointException e) {
+        } catch (RuntimeException e) {
             arena.close();
             throw e;
         }
@@ -101,7 +101,7 @@ public final class Safetensors {
         List<Entry> entries = new ArrayList<>();
         for (Map.Entry<String, JsonNode> property : json.properties()) {
             if (property.getKey().equals(METADATA)) {
-                property.getValue().properties().forEach(e -> metadata.put(e.getKey(), e.getValue().asString()));
+                property.getValue().properties().forEach(e -> metadata.put(e.getKey(), text(file, e)));
             } else {
                 entries.add(entry(file, property.getKey(), property.getValue(), data.byteSize()));
             }
@@ -113,6 +113,13 @@ public final class Safetensors {
                     new RawTensor(e.type(), e.shape(), data.asSlice(e.begin(), e.end() - e.begin())));
         }
         return new TensorFile(path, arena, tensors, metadata);
+    }
+
+    private static String text(String file, Map.Entry<String, JsonNode> metadatum) {
+        if (!metadatum.getValue().isString()) {
+            throw bad(file, "its metadata " + metadatum.getKey() + " is not a text");
+        }
+        return metadatum.getValue().stringValue();
     }
 
     private static Entry entry(String file, String name, JsonNode json, long available) {

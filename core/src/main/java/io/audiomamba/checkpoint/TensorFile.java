@@ -119,7 +119,7 @@ public final class TensorFile implements AutoCloseable {
         try {
             Map<String, RawTensor> tensors = new LinkedHashMap<>();
             map.properties().forEach(entry -> {
-                String name = entry.getValue().asString();
+                String name = entry.getValue().asString("");
                 if (!name.matches("[\\w.-]+\\.safetensors")) {
                     throw new CheckpointException(
                             index + ": names the shard '" + name + "', which is no safetensors file beside it.");
@@ -134,7 +134,7 @@ public final class TensorFile implements AutoCloseable {
             List<Path> files = Stream.concat(Stream.of(index), shards.keySet().stream().map(index::resolveSibling))
                     .toList();
             return new TensorFile(files, tensors, Map.of(), release);
-        } catch (CheckpointException e) {
+        } catch (RuntimeException e) {
             release.run();
             throw e;
         }

@@ -17,6 +17,7 @@ import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
+import io.audiomamba.torch.Tensors;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -24,6 +25,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * A checkpoint that anybody wrote, seen as one of this project's: its architecture is recognised, its tensors have their
@@ -53,7 +55,7 @@ public final class ForeignCheckpoint implements AutoCloseable {
         TensorFile file = TensorFile.open(path);
         try {
             return new ForeignCheckpoint(path.toString(), file);
-        } catch (CheckpointException e) {
+        } catch (RuntimeException e) {
             file.close();
             throw e;
         }
@@ -63,7 +65,6 @@ public final class ForeignCheckpoint implements AutoCloseable {
     private static Map<String, RawTensor> fitting(String name, ModelConfig model, Map<String, RawTensor> official) {
         StoredWeights weights = new StoredWeights(name, official);
         Map<String, RawTensor> fitting = new LinkedHashMap<>();
-        Parameters.Source shapesOnly = Parameters.Source.shapesOnly();
         Parameters.Source noting = declaration -> {
             RawTensor raw = weights.fitting(declaration);
             // What may be absent is a count of batches.
@@ -71,7 +72,7 @@ public final class ForeignCheckpoint implements AutoCloseable {
                     ? RawTensor.of(new float[1])
                     : raw.reshaped(IntStream.range(0, declaration.shape().length)
                             .mapToObj(d -> declaration.shape()[d]).toList()));
-            return shapesOnly.tensor(declaration);
+            return Tensors.empty(ScalarType.Float, 0); // a hostile file may declare any size
         };
         try (var _ = new PointerScope(); Parameters parameters = new Parameters(noting)) {
             new AudioMamba(model, parameters);

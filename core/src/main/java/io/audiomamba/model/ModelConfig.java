@@ -38,6 +38,9 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
     /** Each stage halves the grid: there is no grid that can be halved as often. */
     private static final int MOST_STAGES = 16;
 
+    private static final String WIDTHS = "so large that it makes 1 channel or more of each of dims, and at most "
+            + Integer.MAX_VALUE;
+
     /** What the model is fed. */
     public enum InputKind {
         /** An image, (B, channels, H, W). */
@@ -140,8 +143,8 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
         require(dims.size() == depths.size() && dims.stream().allMatch(dim -> dim > 0), "dims", dims,
                 "one positive width for each of the " + depths.size() + " stages");
         require(stateSize > 0, "ssm_d_state", stateSize, "1 or more");
-        require(ssmRatio > 0, "ssm_ratio", ssmRatio, "above 0");
-        require(mlpRatio >= 0, "mlp_ratio", mlpRatio, "0 or more");
+        require(makesWidths(ssmRatio, dims), "ssm_ratio", ssmRatio, WIDTHS);
+        require(mlpRatio == 0 || makesWidths(mlpRatio, dims), "mlp_ratio", mlpRatio, "0, or " + WIDTHS);
         require(attentionAfter.stream().allMatch(stage -> stage >= 0 && stage < stages), "attention_after",
                 attentionAfter, "numbers of stages, 0 to " + (stages - 1));
         require(isRate(dropPath), "drop_path_rate", dropPath, "in [0, 1)");
@@ -165,6 +168,11 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
         if (!fits) {
             throw new ConfigurationException("The model's " + name + " is " + value + " but must be " + right + ".");
         }
+    }
+
+    /** Whether {@code ratio} times each of {@code dims}, rounded down, is a width. */
+    private static boolean makesWidths(double ratio, List<Integer> dims) {
+        return dims.stream().allMatch(dim -> ratio * dim >= 1 && ratio * dim <= Integer.MAX_VALUE);
     }
 
     private static boolean isRate(double rate) {

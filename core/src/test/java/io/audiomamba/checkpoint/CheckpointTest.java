@@ -23,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.node.ObjectNode;
 
 class CheckpointTest {
@@ -105,6 +106,17 @@ class CheckpointTest {
         deep.putArray("depths").add(1_000_000).add(1).add(1).add(1);
         assertThatThrownBy(() -> ModelConfigJson.read(deep)).isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("depths");
+    }
+
+    /** A layer of no channels, or of more than any machine has, is no layer. */
+    @ParameterizedTest
+    @ValueSource(doubles = {1e-9, 1e30, Double.POSITIVE_INFINITY, Double.NaN, -1})
+    void ratiosThatMakeNoWidths(double ratio) {
+        for (String name : List.of("ssm_ratio", "mlp_ratio")) {
+            ObjectNode json = ModelConfigJson.write(CONFIG).put(name, ratio);
+            assertThatThrownBy(() -> ModelConfigJson.read(json)).isInstanceOf(ConfigurationException.class)
+                    .hasMessageContaining(name);
+        }
     }
 
     @Test

@@ -72,6 +72,18 @@ class SafetensorsTest {
                 .hasMessageContaining("header of " + Long.toUnsignedString(length));
     }
 
+    /** The format has only texts there; and no list has a text. */
+    @Test
+    void metadataOfAnotherKind() throws IOException {
+        String header = "{\"__metadata__\":{\"a\":[1]}}";
+        Path file = raw(header.length(), header, 0);
+        assertThatThrownBy(() -> TensorFile.open(file)).isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("its metadata a is not a text");
+        Path index = Files.writeString(folder.resolve("m.index.json"), "{\"weight_map\":{\"a\":[1]}}");
+        assertThatThrownBy(() -> TensorFile.open(index)).isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("no safetensors file");
+    }
+
     @Test
     void overlappingTensorsAreRefused() throws IOException {
         String header = "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
