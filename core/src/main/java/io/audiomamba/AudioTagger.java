@@ -52,6 +52,7 @@ public final class AudioTagger implements AutoCloseable {
     private static final Cleaner CLEANER = Cleaner.create();
 
     private final String name;
+    private final AudioLimits limits;
     private final Device device;
     private final Description description;
     private final FrontEnd frontEnd;
@@ -66,6 +67,7 @@ public final class AudioTagger implements AutoCloseable {
         device = Devices.named(options.device());
         device.retainReference(); // a scope of the caller's may end before this tagger does
         name = checkpoint.name();
+        limits = options.limits();
         description = checkpoint.description();
         frontEnd = FrontEnd.named(description.frontEnd(), device);
         pass = new Pass(ScanKernels.best(device), false);
@@ -131,13 +133,13 @@ public final class AudioTagger implements AutoCloseable {
     /**
      * Tags the sound of a file of any supported format, channels, sample rate and length.
      *
-     * @throws AudioException        with one sentence if there is no sound that can be decoded
+     * @throws AudioException        with one sentence if there is no sound that can be decoded, or it exceeds a limit
      * @throws EnvironmentException  if the device has no memory left
      * @throws IllegalStateException if this tagger is closed
      */
     public Tagging tag(Path file) {
         Mean mean = new Mean();
-        try (AudioStream stream = AudioReader.open(file, frontEnd.sampleRate(), AudioLimits.DEFAULT)) {
+        try (AudioStream stream = AudioReader.open(file, frontEnd.sampleRate(), limits)) {
             float[] window = new float[frontEnd.windowSamples()];
             for (int count = stream.read(window); count > 0; count = stream.read(window)) {
                 mean.add(scores(Arrays.copyOf(window, count)), count);
@@ -149,19 +151,20 @@ public final class AudioTagger implements AutoCloseable {
     /**
      * Tags a sound of any sample rate and length.
      *
-     * @throws AudioException        if it has no samples, or one of them is not a finite number
+     * @throws AudioException        if it has no samples, one of them is not a finite number, or it exceeds a limit
      * @throws EnvironmentException  if the device has no memory left
      * @throws IllegalStateException if this tagger is closed
      */
     public Tagging tag(Waveform sound) {
+        limits.require("The waveform", sound);
         float[] samples = AudioReader.resample(sound, frontEnd.sampleRate()).samples();
         if (samples.length == 0) {
             throw new AudioException("The waveform has no samples.");
         }
         Mean mean = new Mean();
-        for (int from = 0; from < samples.length; from += frontEnd.windowSamples()) {
-            int to = Math.min(samples.length, from + frontEnd.windowSamples());
-            mean.add(scores(Arrays.copyOfRange(samples, from, to)), to - from);
+        for (int from = 0, length; from < samples.length; from += length) {
+            length = Math.min(samples.length - from, frontEnd.windowSamples());
+            mean.add(scores(Arrays.copyOfRange(samples, from, from + length)), length);
         }
         return mean.tagging();
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.audiomamba.audio.AudioLimits;
 import io.audiomamba.audio.Wav;
 import io.audiomamba.audio.Waveform;
 import io.audiomamba.checkpoint.Checkpoint;
@@ -36,6 +37,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -205,6 +207,25 @@ class AudioTaggerTest {
         }
         assertThatThrownBy(() -> AudioTagger.load(small, new TaggerOptions("tpu")))
                 .isInstanceOf(ConfigurationException.class).hasMessageContaining("tpu");
+    }
+
+    /** Of a file and of samples in memory. */
+    @Test
+    void limits() throws Exception {
+        Path wav = file("limited.wav", Wav.sine(1, RATE, 440, 2));
+        limited(new AudioLimits(1000, 60, 2, RATE), () -> tagger.tag(wav), "at most 1000 are allowed");
+        for (Executable tagging : List.<Executable>of(() -> tagger.tag(wav), () -> tagger.tag(sound(2)))) {
+            limited(new AudioLimits(1 << 20, 1, 2, RATE), tagging, "is longer than the limit of 1.00 s");
+            limited(new AudioLimits(1 << 20, 60, 2, 8_000), tagging, "at most 8000 Hz are allowed");
+        }
+        assertThatThrownBy(() -> tagger.tag(new Waveform(new float[10], Integer.MAX_VALUE)))
+                .isInstanceOf(AudioException.class).hasMessageContaining("2147483647 Hz");
+    }
+
+    private void limited(AudioLimits limits, Executable tagging, String reason) {
+        tagger.close();
+        tagger = AudioTagger.load(small, new TaggerOptions("cpu", limits));
+        assertThatThrownBy(tagging::execute).isInstanceOf(AudioException.class).hasMessageContaining(reason);
     }
 
     @Test

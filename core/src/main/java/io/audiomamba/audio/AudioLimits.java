@@ -1,5 +1,8 @@
 package io.audiomamba.audio;
 
+import io.audiomamba.error.AudioException;
+import java.util.Locale;
+
 /**
  * What a sound may cost before it is refused: audio files are hostile until decoded.
  *
@@ -12,4 +15,32 @@ public record AudioLimits(long maxBytes, double maxSeconds, int maxChannels, int
 
     /** Room for a day of sound in 16 GB, 64 channels and 768 kHz. */
     public static final AudioLimits DEFAULT = new AudioLimits(16L << 30, 24 * 3600, 64, 768_000);
+
+    /**
+     * Refuses a sound in memory that is too long or has too many samples a second; its bytes are there already.
+     *
+     * @param name what to call it in the error
+     * @throws AudioException that says which limit is exceeded
+     */
+    public void require(String name, Waveform sound) {
+        requireForm(name, 1, sound.sampleRate());
+        requireLength(name, sound.seconds());
+    }
+
+    void requireForm(String name, int channels, int sampleRate) {
+        if (channels < 1 || channels > maxChannels) {
+            throw new AudioException(name + ": has " + channels + " channels; 1 to " + maxChannels + " are allowed.");
+        }
+        if (sampleRate < 1 || sampleRate > maxSampleRate) {
+            throw new AudioException(name + ": has a sample rate of " + sampleRate + " Hz; at most " + maxSampleRate
+                    + " Hz are allowed.");
+        }
+    }
+
+    void requireLength(String name, double seconds) {
+        if (seconds > maxSeconds) {
+            throw new AudioException(
+                    String.format(Locale.ROOT, "%s: is longer than the limit of %.2f s.", name, maxSeconds));
+        }
+    }
 }

@@ -121,7 +121,7 @@ public final class AudioReader {
                 return new Waveform(Arrays.copyOf(samples, length), sampleRate);
             }
             if (length > LARGEST - count) {
-                throw new AudioException(name + ": is too long to be held in memory at once.");
+                throw tooLong(name);
             }
             if (length + count > samples.length) {
                 samples = Arrays.copyOf(samples, (int) Math.min(LARGEST, 2L * samples.length));
@@ -131,14 +131,28 @@ public final class AudioReader {
         }
     }
 
-    /** The same sound at another rate. */
+    private static AudioException tooLong(String name) {
+        return new AudioException(name + ": is too long to be held in memory at once.");
+    }
+
+    /**
+     * The same sound at another rate.
+     *
+     * @throws AudioException if there is no way between the rates, or the result is too long for an array
+     */
     public static Waveform resample(Waveform waveform, int sampleRate) {
         if (waveform.sampleRate() == sampleRate) {
             return waveform;
         }
+        String name = "The waveform";
+        long length = Math.ceilDiv((long) waveform.samples().length * sampleRate, waveform.sampleRate());
+        if (length > LARGEST) {
+            throw tooLong(name);
+        }
         Natives.loadFfmpeg();
         try (var _ = new PointerScope();
-                MonoResampler resampler = new MonoResampler(1, AV_SAMPLE_FMT_FLT, waveform.sampleRate(), sampleRate)) {
+                MonoResampler resampler = new MonoResampler(name, 1, AV_SAMPLE_FMT_FLT, waveform.sampleRate(),
+                        sampleRate)) {
             PointerPointer<FloatPointer> plane = new PointerPointer<>(1);
             plane.put(0, new FloatPointer(waveform.samples()));
             float[] body = resampler.convert(plane, waveform.samples().length);

@@ -34,6 +34,7 @@ import io.audiomamba.error.AudioException;
 import io.audiomamba.torch.Natives;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Locale;
 import org.bytedeco.ffmpeg.avcodec.AVCodec;
 import org.bytedeco.ffmpeg.avcodec.AVCodecContext;
 import org.bytedeco.ffmpeg.avcodec.AVPacket;
@@ -85,7 +86,6 @@ public final class AudioStream implements AutoCloseable {
     /** What the resampler gave and the caller has not taken yet. */
     private float[] pending = new float[0];
     private int taken;
-    private long delivered;
     /** How many samples the resampler gave so far. */
     private long decoded;
     private boolean drained;
@@ -152,23 +152,12 @@ public final class AudioStream implements AutoCloseable {
             throw new AudioException(name + ": its sound is in a codec that is not supported ("
                     + decoder.name().getString() + ").");
         }
-        checkLimits(codec.ch_layout().nb_channels(), codec.sample_rate());
+        limits.requireForm(name, codec.ch_layout().nb_channels(), codec.sample_rate());
         noteStatedLength(stream);
         packet = av_packet_alloc();
         packet.retainReference();
         frame = av_frame_alloc();
         frame.retainReference();
-    }
-
-    private void checkLimits(int channels, int rate) {
-        if (channels < 1 || channels > limits.maxChannels()) {
-            throw new AudioException(
-                    name + ": has " + channels + " channels; 1 to " + limits.maxChannels() + " are allowed.");
-        }
-        if (rate < 1 || rate > limits.maxSampleRate()) {
-            throw new AudioException(name + ": has a sample rate of " + rate + " Hz; at most "
-                    + limits.maxSampleRate() + " Hz are allowed.");
-        }
     }
 
     /** Only formats that count their samples state a length that can be relied on. */
@@ -184,11 +173,6 @@ public final class AudioStream implements AutoCloseable {
     /** Samples a second of the sound as it is stored. */
     public int storedRate() {
         return codec.sample_rate();
-    }
-
-    /** Seconds delivered so far. */
-    public double seconds() {
-        return (double) delivered / sampleRate;
     }
 
     /**
@@ -209,7 +193,6 @@ public final class AudioStream implements AutoCloseable {
             taken += count;
             filled += count;
         }
-        delivered += filled;
         return filled;
     }
 
@@ -241,9 +224,9 @@ public final class AudioStream implements AutoCloseable {
         // Not the decoder's own values: it changes them before it gives the frame.
         Form found = new Form(frame.ch_layout().nb_channels(), frame.sample_rate(), frame.format());
         if (resampler == null) {
-            checkLimits(found.channels(), found.rate());
+            limits.requireForm(name, found.channels(), found.rate());
             form = found;
-            resampler = new MonoResampler(form.channels(), form.sampleFormat(), form.rate(), sampleRate);
+            resampler = new MonoResampler(name, form.channels(), form.sampleFormat(), form.rate(), sampleRate);
         } else if (!found.equals(form)) {
             throw new AudioException(name + ": changes its channels, sample rate or sample format after "
                     + inSeconds(decodedSeconds()) + ", which is not supported.");
@@ -259,9 +242,7 @@ public final class AudioStream implements AutoCloseable {
             }
         }
         decoded += samples.length;
-        if (decoded > limits.maxSeconds() * sampleRate) {
-            throw new AudioException(name + ": is longer than the limit of " + inSeconds(limits.maxSeconds()) + ".");
-        }
+        limits.requireLength(name, decodedSeconds());
         pending = samples;
         taken = 0;
         return samples.length > 0;
@@ -313,7 +294,7 @@ public final class AudioStream implements AutoCloseable {
     }
 
     private static String inSeconds(double seconds) {
-        return "%.2f s".formatted(seconds);
+        return String.format(Locale.ROOT, "%.2f s", seconds);
     }
 
     @Override

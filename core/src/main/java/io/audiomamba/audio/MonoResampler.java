@@ -10,6 +10,7 @@ import static org.bytedeco.ffmpeg.global.swresample.swr_init;
 import static org.bytedeco.ffmpeg.global.swresample.swr_inject_silence;
 import static org.bytedeco.ffmpeg.global.swresample.swr_set_matrix;
 
+import io.audiomamba.error.AudioException;
 import java.util.Arrays;
 import org.bytedeco.ffmpeg.avutil.AVChannelLayout;
 import org.bytedeco.ffmpeg.swresample.SwrContext;
@@ -35,8 +36,11 @@ final class MonoResampler implements AutoCloseable {
     /** Output samples so far. */
     private long given;
 
-    /** @throws IllegalArgumentException if FFmpeg cannot do this conversion */
-    MonoResampler(int channels, int sampleFormat, int fromRate, int toRate) {
+    /**
+     * @param name what to call the sound in the error
+     * @throws AudioException if FFmpeg cannot do this conversion
+     */
+    MonoResampler(String name, int channels, int sampleFormat, int fromRate, int toRate) {
         this.fromRate = fromRate;
         this.toRate = toRate;
         context = new SwrContext();
@@ -54,7 +58,8 @@ final class MonoResampler implements AutoCloseable {
             }
             if (error < 0 || swr_init(context) < 0) {
                 close();
-                throw new IllegalArgumentException(channels + " channels at " + fromRate + " Hz");
+                throw new AudioException(name + ": cannot be resampled from " + channels + " channels at " + fromRate
+                        + " Hz to " + toRate + " Hz.");
             }
         }
     }
