@@ -10,6 +10,7 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
@@ -46,18 +47,24 @@ public final class Models {
     }
 
     /**
+     * The file that {@code nameOrFile} means, there or not; none if it means a model. A folder does not stand in the way of
+     * a model that is called as it is.
+     */
+    public static Optional<Path> file(String nameOrFile) {
+        Path file = Path.of(nameOrFile);
+        boolean canBeName = nameOrFile.matches("[\\w.-]+") && !nameOrFile.endsWith(SUFFIX);
+        return canBeName && !Files.isRegularFile(file) ? Optional.empty() : Optional.of(file);
+    }
+
+    /**
      * Opens the file that {@code nameOrFile} is, else the model of that name.
      *
      * @throws CheckpointException if there is neither, or it cannot be used
      */
     public static Checkpoint open(String nameOrFile) {
-        Path file = Path.of(nameOrFile);
-        if (Files.exists(file)) {
-            return Checkpoint.open(file);
-        }
-        boolean isName = nameOrFile.matches("[\\w.-]+") && !nameOrFile.endsWith(SUFFIX);
-        if (!isName) {
-            throw new CheckpointException(nameOrFile + ": there is no such file.");
+        Optional<Path> file = file(nameOrFile);
+        if (file.isPresent()) {
+            return Checkpoint.open(file.get());
         }
         try (InputStream bundled = Models.class.getResourceAsStream("models/" + nameOrFile + SUFFIX)) {
             if (bundled != null) {

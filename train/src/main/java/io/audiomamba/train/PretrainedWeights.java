@@ -11,11 +11,11 @@ import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
 import io.audiomamba.torch.Tensors;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -65,8 +65,9 @@ public final class PretrainedWeights implements InitialWeights, AutoCloseable {
      * @throws CheckpointException if it cannot be used
      */
     public static PretrainedWeights of(String nameOrFile, List<String> classes) {
-        if (Files.exists(Path.of(nameOrFile))) {
-            ForeignCheckpoint file = ForeignCheckpoint.open(Path.of(nameOrFile));
+        Optional<Path> path = Models.file(nameOrFile);
+        if (path.isPresent()) {
+            ForeignCheckpoint file = ForeignCheckpoint.open(path.get());
             return new PretrainedWeights(nameOrFile, classes, file.description(), file.tensors(), file::close);
         }
         Checkpoint model = Models.open(nameOrFile);
@@ -135,8 +136,9 @@ public final class PretrainedWeights implements InitialWeights, AutoCloseable {
     @Override
     public List<String> report() {
         List<String> lines = new ArrayList<>();
-        lines.add("%d tensors, %,d values, loaded from %s".formatted(loaded.size(), loadedValues, name)
-                + (summed ? ", the patch embedding summed over its colours." : "."));
+        lines.add(
+                String.format(Locale.ROOT, "%d tensors, %,d values, loaded from %s", loaded.size(), loadedValues, name)
+                        + (summed ? ", the patch embedding summed over its colours." : "."));
         if (!fresh.isEmpty()) {
             lines.add(fresh.size() + " tensors begin at random: " + modules(fresh) + ".");
         }
