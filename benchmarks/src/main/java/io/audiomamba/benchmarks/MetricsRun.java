@@ -14,6 +14,7 @@ import io.audiomamba.model.Variants;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 
@@ -46,7 +47,7 @@ public final class MetricsRun {
         for (int run = 0; run < RUNS; run++) {
             long start = System.nanoTime();
             Metrics metrics = Metrics.of(scores, predictions.targets());
-            System.out.printf("measures: %.3f s, mAP %.4f%n", (System.nanoTime() - start) / 1e9,
+            System.out.printf(Locale.ROOT, "measures: %.3f s, mAP %.4f%n", (System.nanoTime() - start) / 1e9,
                     metrics.meanAveragePrecision());
         }
         Description tiny = new Description(Variants.named("tiny"), "htsat-logmel", AudioSet.names(),
@@ -54,7 +55,7 @@ public final class MetricsRun {
         long start = System.nanoTime();
         Evaluation.of("made up", tiny, dataset, LabelMap.byName(AudioSet.names(), AudioSet.names()),
                 new Evaluator.Outcome(predictions, predictions, Map.of()), 1, 1);
-        System.out.printf("with intervals of %d resamples and calibration: %.1f s%n", Evaluation.RESAMPLES,
+        System.out.printf(Locale.ROOT, "with intervals of %d resamples and calibration: %.1f s%n", Evaluation.RESAMPLES,
                 (System.nanoTime() - start) / 1e9);
     }
 }

@@ -72,9 +72,13 @@ final class InfoCommand implements Callable<Integer> {
             }
         });
         Map<String, String> lines = new LinkedHashMap<>();
-        modules.forEach((module, count) -> lines.put(module, "%,12d".formatted(count)));
-        lines.put("total", "%,12d".formatted(modules.values().stream().mapToLong(Long::longValue).sum()));
+        modules.forEach((module, count) -> lines.put(module, count(count)));
+        lines.put("total", count(modules.values().stream().mapToLong(Long::longValue).sum()));
         return lines;
+    }
+
+    private static String count(long values) {
+        return String.format(Locale.ROOT, "%,12d", values);
     }
 
     private Map<String, String> useOf(Description description) {
@@ -87,7 +91,8 @@ final class InfoCommand implements Callable<Integer> {
         double macs = (double) windows * ComputeCost.ofWindow(description.model());
         Map<String, String> lines = new LinkedHashMap<>();
         lines.put("front end",
-                "%s, %d Hz, windows of %.1f s".formatted(frontEnd.name(), frontEnd.sampleRate(), window));
+                String.format(Locale.ROOT, "%s, %d Hz, windows of %.1f s", frontEnd.name(), frontEnd.sampleRate(),
+                        window));
         lines.put("scores", description.activation().name().toLowerCase(Locale.ROOT)
                 + (description.temperature() == 1 ? "" : ", temperature " + description.temperature()));
         lines.put("cost", String.format(Locale.ROOT, "%.2f GMAC for %.1f s of sound (%d window%s)", macs / 1e9, seconds,

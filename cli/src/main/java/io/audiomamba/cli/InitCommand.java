@@ -15,6 +15,7 @@ import io.audiomamba.torch.Natives;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.bytedeco.javacpp.PointerScope;
@@ -64,7 +65,8 @@ final class InitCommand implements Callable<Integer> {
         try (var _ = new PointerScope(); Parameters parameters = new Parameters(Parameters.Source.random(seed))) {
             new AudioMamba(config, parameters);
             Checkpoint.write(output, description, parameters.tensors(), DType.F32);
-            spec.commandLine().getOut().printf("%s: %s, %,d parameters, %d classes, random weights%n", output, preset,
+            spec.commandLine().getOut().printf(Locale.ROOT, "%s: %s, %,d parameters, %d classes, random weights%n",
+                    output, preset,
                     parameters.count(), classes.size());
         }
         return Main.DONE;

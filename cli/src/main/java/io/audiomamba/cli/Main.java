@@ -7,6 +7,7 @@ import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.torch.MemoryShortage;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.InvalidPathException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
@@ -80,6 +81,9 @@ public final class Main {
 
     /** One sentence for the user; of an error that we did not foresee, its kind and its first line (LibTorch's have many). */
     private static String messageOf(Throwable e) {
+        if (e instanceof InvalidPathException path) {
+            return "'" + path.getInput() + "' cannot be the name of a file here: " + path.getReason() + ".";
+        }
         return exitCode(e) == ENVIRONMENT && !(e instanceof EnvironmentException)
                 ? "internal error: " + e.toString().lines().findFirst().orElseThrow() + " (please report it)"
                 : e.getMessage();
@@ -88,7 +92,7 @@ public final class Main {
     private static int exitCode(Throwable e) {
         return switch (e) {
             case AudioException _,CheckpointException _ -> INPUT_FAILED;
-            case ConfigurationException _,ParameterException _ -> USAGE;
+            case ConfigurationException _,ParameterException _,InvalidPathException _ -> USAGE;
             default -> ENVIRONMENT;
         };
     }

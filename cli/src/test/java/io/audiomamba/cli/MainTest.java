@@ -10,7 +10,10 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -164,8 +167,8 @@ class MainTest {
         byte[] good = Files.readAllBytes(model);
         byte[] longHeader = good.clone();
         longHeader[5] = 1;
-        return List.of(new byte[0], "not a model".getBytes(), java.util.Arrays.copyOf(good, good.length - 100),
-                java.util.Arrays.copyOf(good, 100), longHeader);
+        return List.of(new byte[0], "not a model".getBytes(), Arrays.copyOf(good, good.length - 100),
+                Arrays.copyOf(good, 100), longHeader);
     }
 
     @ParameterizedTest
@@ -186,6 +189,37 @@ class MainTest {
         assertThat(result.code()).isEqualTo(Main.DONE);
         assertThat(result.out()).contains("GMAC for 10.0 s", "htsat-logmel, 32000 Hz", "labels (3)", "rain, heavy",
                 "layers.3", "random, seed");
+    }
+
+    /** Scripts read what is printed. */
+    @Test
+    void numbersAreWrittenAlikeEverywhere() throws IOException {
+        byte[] flac = Files.readAllBytes(Path.of("..", "core", "src", "test", "resources", "audio", "tone.flac"));
+        Path cut = Files.write(folder.resolve("cut.flac"), Arrays.copyOf(flac, flac.length / 2));
+        Path output = folder.resolve("again.safetensors");
+        Supplier<List<CommandRun>> runs = () -> List.of(CommandRun.of("info", model),
+                CommandRun.of("init", "--preset", "nano_v0", "--labels", labels, "-o", output),
+                CommandRun.of("tag", "--model", model, cut));
+        Locale usual = Locale.getDefault();
+        try {
+            Locale.setDefault(Locale.ROOT);
+            List<CommandRun> expected = runs.get();
+            Locale.setDefault(Locale.GERMANY);
+            assertThat(runs.get()).isEqualTo(expected);
+        } finally {
+            Locale.setDefault(usual);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"info IMPOSSIBLE", "tag --model IMPOSSIBLE x.wav",
+            "init --preset nano --labels IMPOSSIBLE -o OUT", "train --recipe IMPOSSIBLE --data synthetic -o OUT",
+            "train --recipe esc10 --data synthetic -o OUT --init IMPOSSIBLE"})
+    void whatNoFileCanBeCalled(String line) {
+        CommandRun result = CommandRun.of((Object[]) line.replace("OUT", folder.resolve("never").toString())
+                .replace("IMPOSSIBLE", "a\0b").split(" "));
+        assertThat(result.err()).startsWith("audiomamba: 'a\0b' cannot be the name of a file here").hasLineCount(1);
+        assertThat(result.code()).isEqualTo(Main.USAGE);
     }
 
     /** Classes that need LibTorch load it when they are initialised, and what they throw then is an Error. */

@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -133,7 +134,7 @@ public final class PackedDataset implements Dataset.Sounds {
             int clips = dataset.clips().size();
             for (int from = 0; from < clips; from += CLIPS_PER_SHARD) {
                 List<Clip> part = dataset.clips().subList(from, Math.min(clips, from + CLIPS_PER_SHARD));
-                String shard = "shard-%05d.safetensors".formatted(from / CLIPS_PER_SHARD);
+                String shard = String.format(Locale.ROOT, "shard-%05d.safetensors", from / CLIPS_PER_SHARD);
                 Map<String, String> failed = writeShard(dataset.sounds(), part, folder.resolve(shard), sampleRate);
                 part.stream().filter(clip -> !failed.containsKey(clip.name())).forEach(
                         clip -> entries.add(new Entry(clip.name(), shard, clip.labels(), clip.fold())));

@@ -107,7 +107,7 @@ public final class CrossValidation {
     }
 
     private Path file(int fold, long seed) {
-        return folder.resolve("fold%d-seed%d.json".formatted(fold, seed));
+        return folder.resolve("fold" + fold + "-seed" + seed + ".json");
     }
 
     /**
