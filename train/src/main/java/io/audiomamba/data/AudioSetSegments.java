@@ -141,7 +141,7 @@ final class AudioSetSegments {
     /** The files of sound by every YouTube id that their names may mean. */
     private static Map<String, List<Sound>> sounds(Path root) {
         Map<String, List<Sound>> sounds = new LinkedHashMap<>();
-        for (Path file : FileTree.files(root)) {
+        for (Path file : FileTree.of(root).files()) {
             if (FileTree.isSound(file)) {
                 String name = file.getFileName().toString();
                 String stem = name.substring(0, name.lastIndexOf('.'));

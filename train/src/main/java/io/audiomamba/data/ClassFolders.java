@@ -4,6 +4,8 @@ import io.audiomamba.error.ConfigurationException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 
 /** A folder for each class, named after it, with sounds in it or below. There are no folds. */
 final class ClassFolders {
@@ -13,10 +15,13 @@ final class ClassFolders {
     static Dataset read(Path root) {
         List<String> labels = new ArrayList<>();
         List<Clip> clips = new ArrayList<>();
-        for (Path folder : FileTree.folders(root)) {
+        FileTree tree = FileTree.of(root);
+        Map<Path, List<Path>> sounds = tree.files().stream()
+                .collect(Collectors.groupingBy(file -> root.resolve(root.relativize(file).getName(0))));
+        for (Path folder : tree.folders()) {
             int label = labels.size();
             labels.add(folder.getFileName().toString());
-            List<Path> files = FileTree.files(folder);
+            List<Path> files = sounds.getOrDefault(folder, List.of());
             if (files.isEmpty()) {
                 throw new ConfigurationException(
                         folder + ": there is no clip of this class; put sounds in or take the folder away.");

@@ -2,70 +2,85 @@ package io.audiomamba.data;
 
 import io.audiomamba.error.ConfigurationException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.nio.file.FileSystemLoopException;
 import java.nio.file.FileVisitOption;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.stream.Stream;
 
-/** What lies in a folder, but for hidden files and folders, in a fixed order. */
-final class FileTree {
-
-    /** Deep enough for every layout, and an end to links that go round in circles. */
-    private static final int DEPTH = 8;
+/**
+ * What lies in a folder, in a fixed order. Hidden files and folders do not count; links are followed, but for those that
+ * lead back to a folder that they lie in.
+ *
+ * @param folders directly in it
+ * @param files   in it and in all folders below
+ */
+record FileTree(List<Path> folders, List<Path> files) {
 
     /** Endings of the names of files that hold sound. */
     private static final Set<String> SOUND = Set.of("wav", "wave", "w64", "aif", "aiff", "aifc", "flac", "mp3", "ogg",
             "oga", "opus", "aac", "m4a", "m4b", "mp4", "mov", "mka", "mkv", "weba", "webm");
 
-    private FileTree() {}
+    /** @throws ConfigurationException if {@code root} or a folder below cannot be listed */
+    static FileTree of(Path root) {
+        List<Path> folders = new ArrayList<>();
+        List<Path> files = new ArrayList<>();
+        try {
+            Files.walkFileTree(root, Set.of(FileVisitOption.FOLLOW_LINKS), Integer.MAX_VALUE,
+                    new SimpleFileVisitor<>() {
+                        @Override
+                        public FileVisitResult preVisitDirectory(Path folder, BasicFileAttributes attributes) {
+                            if (folder.equals(root)) {
+                                return FileVisitResult.CONTINUE;
+                            }
+                            if (isHidden(folder)) {
+                                return FileVisitResult.SKIP_SUBTREE;
+                            }
+                            if (root.relativize(folder).getNameCount() == 1) {
+                                folders.add(folder);
+                            }
+                            return FileVisitResult.CONTINUE;
+                        }
 
-    /** The folders directly in {@code root}. */
-    static List<Path> folders(Path root) {
-        return list(root, 1, Files::isDirectory);
+                        @Override
+                        public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+                            if (attributes.isRegularFile() && !isHidden(file)) {
+                                files.add(file);
+                            }
+                            return FileVisitResult.CONTINUE;
+                        }
+
+                        @Override
+                        public FileVisitResult visitFileFailed(Path file, IOException e) throws IOException {
+                            if (e instanceof FileSystemLoopException || isHidden(file)) {
+                                return FileVisitResult.CONTINUE;
+                            }
+                            throw e;
+                        }
+                    });
+        } catch (IOException e) {
+            throw new ConfigurationException(root + ": cannot be listed (" + e.getClass().getSimpleName() + ": "
+                    + e.getMessage() + ").", e);
+        }
+        folders.sort(null);
+        files.sort(null);
+        return new FileTree(folders, files);
     }
 
-    /** The files in {@code root} and in all folders below. */
-    static List<Path> files(Path root) {
-        return list(root, DEPTH, Files::isRegularFile);
+    private static boolean isHidden(Path path) {
+        return path.getFileName().toString().startsWith(".");
     }
 
     /** Whether {@code file} is named as a file of sound. */
     static boolean isSound(Path file) {
         String name = file.getFileName().toString();
         return SOUND.contains(name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT));
-    }
-
-    private interface Kind {
-        boolean is(Path path, java.nio.file.LinkOption... options);
-    }
-
-    private static List<Path> list(Path root, int depth, Kind kind) {
-        try (Stream<Path> entries = Files.walk(root, depth, FileVisitOption.FOLLOW_LINKS)) {
-            return entries.filter(path -> !path.equals(root) && kind.is(path) && isVisible(root.relativize(path)))
-                    .sorted().toList();
-        } catch (IOException e) {
-            throw unlistable(root, e);
-        } catch (UncheckedIOException e) {
-            throw unlistable(root, e.getCause());
-        }
-    }
-
-    private static boolean isVisible(Path path) {
-        for (Path part : path) {
-            if (part.toString().startsWith(".")) {
-                return false;
-            }
-        }
-        return true;
-    }
-
-    private static ConfigurationException unlistable(Path root, IOException e) {
-        return new ConfigurationException(root + ": cannot be listed (" + e.getClass().getSimpleName() + ": "
-                + e.getMessage() + ").", e);
     }
 
     /** {@code file} from {@code root} on, written alike on every system. */
