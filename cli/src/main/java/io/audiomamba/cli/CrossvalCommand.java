@@ -60,11 +60,15 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
         }
         int index = Integer.parseInt(part.substring(0, part.indexOf('/')));
         int parts = Integer.parseInt(part.substring(part.indexOf('/') + 1));
+        if (index > parts) {
+            throw new ParameterException(spec.commandLine(),
+                    "--part is " + part + ", but there are only " + parts + " parts.");
+        }
         threads.apply();
         Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
-        CrossValidation validation = new CrossValidation(dataset, output);
         return init.with(recipe, dataset.labels(), (chosen, weights) -> {
-            validation.run(chosen, weights, seeds, index - 1, parts, jobs, device.get(), this);
+            CrossValidation validation = new CrossValidation(chosen, weights, dataset, output);
+            validation.run(seeds, index - 1, parts, jobs, device.get(), this);
             if (parts == 1) {
                 report(validation, dataset.title());
             }

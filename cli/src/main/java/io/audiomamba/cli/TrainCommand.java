@@ -60,17 +60,15 @@ final class TrainCommand implements Callable<Integer> {
     public Integer call() {
         threads.apply();
         Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
+        return init.with(recipe, dataset.labels(), (chosen, weights) -> train(chosen, weights, dataset));
+    }
+
+    private int train(Recipe chosen, InitialWeights weights, Dataset dataset) {
         Dataset training = fold == null ? dataset : dataset.withoutFold(fold);
         Dataset validation = fold == null ? null : dataset.fold(fold);
         CrossValidation.Summary calibration = crossval == null
                 ? null
-                : new CrossValidation(dataset, crossval).summary();
-        return init.with(recipe, dataset.labels(),
-                (chosen, weights) -> train(chosen, weights, training, validation, calibration));
-    }
-
-    private int train(Recipe chosen, InitialWeights weights, Dataset training, Dataset validation,
-            CrossValidation.Summary calibration) {
+                : new CrossValidation(chosen, weights, dataset, crossval).summary();
         TrainingRun run = new TrainingRun(output, chosen, training, validation);
         TrainingRun.Setting setting = new TrainingRun.Setting(device.get(), weights, calibration,
                 half ? DType.F16 : DType.F32);

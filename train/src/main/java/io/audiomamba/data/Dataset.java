@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.BitSet;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
@@ -33,7 +34,7 @@ public record Dataset(String title, List<String> labels, List<Clip> clips, List<
          * Mono samples of {@code clip}.
          *
          * @throws AudioException         with one sentence if it cannot be decoded
-         * @throws ConfigurationException if the whole dataset is stored at another rate
+         * @throws ConfigurationException if the whole dataset is stored at another rate, or damaged
          */
         float[] read(Clip clip, int sampleRate);
 
@@ -121,6 +122,15 @@ public record Dataset(String title, List<String> labels, List<Clip> clips, List<
     /** Whether every clip has exactly one label. */
     public boolean isSingleLabel() {
         return clips.stream().allMatch(clip -> clip.labels().size() == 1);
+    }
+
+    /** Equal for datasets of the same classes and clips with the same labels in the same folds, however they are stored. */
+    public String fingerprint() {
+        int hash = labels.hashCode();
+        for (Clip clip : clips) {
+            hash = 31 * hash + Objects.hash(clip.name(), clip.labels(), clip.fold());
+        }
+        return clips.size() + " clips, hash " + Integer.toHexString(hash);
     }
 
     /** The folds that there are, ascending. */

@@ -14,9 +14,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Queue;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutorService;
@@ -24,6 +26,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.ObjectMapper;
@@ -31,13 +35,15 @@ import tools.jackson.databind.ObjectMapper;
 /**
  * Trains on all folds but one and predicts that one, for every fold and several seeds. Each run's predictions are a file
  * of the output folder; a run whose file is there is not repeated, so several processes may share the work, and an
- * interrupted call goes on.
+ * interrupted call goes on. What the runs are made of is in {@code origin.json}: runs of anything else do not come into
+ * the same folder, nor are they taken for this cross-validation's.
  */
 public final class CrossValidation {
 
     /** Cyclic shifts of a window that the second set of predictions averages. */
     public static final int SHIFTS = 10;
 
+    private static final String ORIGIN = "origin.json";
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /**
@@ -94,11 +100,21 @@ public final class CrossValidation {
         void skipped(String run, String reason);
     }
 
+    private final Recipe recipe;
+    private final InitialWeights weights;
     private final Dataset dataset;
     private final Path folder;
 
-    /** @throws ConfigurationException if the dataset has less than two folds */
-    public CrossValidation(Dataset dataset, Path folder) {
+    /**
+     * A cross-validation in {@code folder}, perhaps begun already.
+     *
+     * @param recipe  whose seed is that of the first runs; the next ones' follow it
+     * @param weights that each run begins with
+     * @throws ConfigurationException if the dataset has less than two folds
+     */
+    public CrossValidation(Recipe recipe, InitialWeights weights, Dataset dataset, Path folder) {
+        this.recipe = recipe;
+        this.weights = weights;
         this.dataset = dataset;
         this.folder = folder;
         if (dataset.folds().size() < 2) {
@@ -113,24 +129,28 @@ public final class CrossValidation {
     /**
      * Makes the runs that are missing.
      *
-     * @param weights  that each run begins with
+     * @param seeds    how many
      * @param part     this call makes the runs whose number, counted from 0, leaves the rest {@code part} when divided by
      *                 {@code parts}
      * @param jobs     how many runs, 1 or more, are made at once, each in a thread of its own; on a CPU one: it uses all
      *                 cores, and beside another its figures would depend on how the two meet, since OpenBLAS has one
      *                 number of threads for both
      * @param listener called by these threads
+     * @throws ConfigurationException if the folder holds runs of something else
      */
-    public void run(Recipe recipe, InitialWeights weights, int seeds, int part, int parts, int jobs, Device device,
-            Listener listener) {
+    public void run(int seeds, int part, int parts, int jobs, Device device, Listener listener) {
         WholeFile.createFolder(folder);
+        if (!Files.exists(folder.resolve(ORIGIN)) && files().isEmpty()) {
+            WholeFile.write(folder.resolve(ORIGIN), JSON.writerWithDefaultPrettyPrinter().writeValueAsString(origin()));
+        }
+        checkOrigin();
         List<Integer> folds = dataset.folds();
         Queue<Runnable> missing = new ConcurrentLinkedQueue<>();
         for (int i = part; i < folds.size() * seeds; i += parts) {
             int fold = folds.get(i % folds.size());
             long seed = recipe.train().seed() + i / folds.size();
             if (!Files.exists(file(fold, seed))) {
-                missing.add(() -> write(run(recipe.withSeed(seed), weights, fold, device, listener)));
+                missing.add(() -> write(run(recipe.withSeed(seed), fold, device, listener)));
             }
         }
         int workers = device.is_cpu() ? 1 : Math.clamp(missing.size(), 1, jobs);
@@ -155,8 +175,8 @@ public final class CrossValidation {
         }
     }
 
-    private Run run(Recipe recipe, InitialWeights weights, int fold, Device device, Listener listener) {
-        String name = "fold " + fold + " seed " + recipe.train().seed();
+    private Run run(Recipe seeded, int fold, Device device, Listener listener) {
+        String name = "fold " + fold + " seed " + seeded.train().seed();
         TrainingListener training = new TrainingListener() {
             @Override
             public void step(Step step) {}
@@ -173,20 +193,20 @@ public final class CrossValidation {
             public void warning(String sentence) {}
         };
         Dataset held = dataset.fold(fold);
-        try (Trainer trainer = trainer(recipe, weights, dataset.withoutFold(fold), device)) {
+        try (Trainer trainer = trainer(seeded, dataset.withoutFold(fold), device)) {
             while (trainer.finishedEpochs() < recipe.train().epochs()) {
                 listener.epoch(name, trainer.epoch(training, () -> false).orElseThrow());
             }
             Evaluator.Outcome outcome = trainer.predict(held, SHIFTS);
             outcome.failures().values().forEach(reason -> listener.skipped(name, reason));
-            return new Run(fold, recipe.train().seed(), outcome.plain(), outcome.shifted());
+            return new Run(fold, seeded.train().seed(), outcome.plain(), outcome.shifted());
         }
     }
 
     /** Initial weights count what they gave to a model: they serve one after the other. */
-    private static Trainer trainer(Recipe recipe, InitialWeights weights, Dataset training, Device device) {
+    private Trainer trainer(Recipe seeded, Dataset training, Device device) {
         synchronized (weights) {
-            return new Trainer(recipe, training, device, weights);
+            return new Trainer(seeded, training, device, weights);
         }
     }
 
@@ -194,26 +214,54 @@ public final class CrossValidation {
         WholeFile.write(file(run.fold(), run.seed()), JSON.writeValueAsString(run));
     }
 
-    /** Reads the runs that there are. */
-    public List<Run> runs() {
-        List<Run> runs = new ArrayList<>();
-        try (var files = Files.newDirectoryStream(folder, "fold*-seed*.json")) {
-            for (Path file : files) {
-                runs.add(read(file));
+    /** What all runs have in common: each has a seed of its own. */
+    private Map<String, String> origin() {
+        Map<String, String> origin = new LinkedHashMap<>();
+        origin.put("data", dataset.fingerprint());
+        origin.put("weights", weights.fingerprint());
+        origin.put("recipe", recipe.withSeed(0).toYaml());
+        return origin;
+    }
+
+    private void checkOrigin() {
+        Path file = folder.resolve(ORIGIN);
+        Map<?, ?> found = Files.exists(file) ? read(file, Map.class, "name another folder") : Map.of();
+        origin().forEach((key, value) -> {
+            if (!value.equals(found.get(key))) {
+                throw new ConfigurationException(folder + ": holds runs of something else: the " + key + " that "
+                        + ORIGIN + " names, if at all, is not this call's; name another folder.");
             }
+        });
+    }
+
+    private List<Path> files() {
+        try (Stream<Path> all = Files.list(folder)) {
+            return all.filter(file -> file.getFileName().toString().matches("fold.*-seed.*\\.json")).sorted()
+                    .toList();
         } catch (IOException e) {
             throw new ConfigurationException(folder + ": cannot be read (" + e.getMessage() + ").", e);
         }
-        return runs;
     }
 
-    private static Run read(Path file) {
+    /**
+     * Reads the runs that there are.
+     *
+     * @throws ConfigurationException if they are of something else, or one is damaged
+     */
+    public List<Run> runs() {
+        List<Path> files = files();
+        if (!files.isEmpty()) {
+            checkOrigin();
+        }
+        return files.stream().map(file -> read(file, Run.class, "delete it, and the run will be made again")).toList();
+    }
+
+    private static <T> T read(Path file, Class<T> type, String advice) {
         try {
-            return JSON.readValue(file.toFile(), Run.class);
+            return JSON.readValue(file.toFile(), type);
         } catch (JacksonException e) {
             throw new ConfigurationException(
-                    file + ": is damaged; delete it, and the run will be made again (" + e.getOriginalMessage() + ").",
-                    e);
+                    file + ": is damaged; " + advice + " (" + e.getOriginalMessage() + ").", e);
         }
     }
 
@@ -225,7 +273,9 @@ public final class CrossValidation {
     public Summary summary() {
         Map<Long, List<Run>> bySeed = new TreeMap<>();
         runs().forEach(run -> bySeed.computeIfAbsent(run.seed(), _ -> new ArrayList<>()).add(run));
-        bySeed.values().removeIf(runs -> runs.size() < dataset.folds().size());
+        Set<Integer> complete = Set.copyOf(dataset.folds());
+        bySeed.values().removeIf(
+                runs -> !runs.stream().map(Run::fold).collect(Collectors.toSet()).equals(complete));
         if (bySeed.isEmpty()) {
             throw new ConfigurationException(folder + ": there is no seed whose folds are all done.");
         }

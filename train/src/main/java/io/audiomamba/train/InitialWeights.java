@@ -18,6 +18,11 @@ public interface InitialWeights {
         public String provenance() {
             return "random";
         }
+
+        @Override
+        public String fingerprint() {
+            return "random";
+        }
     };
 
     /**
@@ -34,4 +39,7 @@ public interface InitialWeights {
 
     /** What a checkpoint shall say of its first weights; asked for when the model has declared its tensors. */
     String provenance();
+
+    /** Equal for equal weights, whatever they are called. */
+    String fingerprint();
 }

@@ -21,6 +21,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
+import java.util.zip.CRC32C;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -166,6 +167,13 @@ public final class PretrainedWeights implements InitialWeights, AutoCloseable {
         }
         String hash = description.provenance().get("source SHA-256");
         return String.join(" ", report()) + (hash == null ? "" : " SHA-256 of the source: " + hash + ".");
+    }
+
+    @Override
+    public String fingerprint() {
+        CRC32C sum = new CRC32C();
+        stored.values().forEach(tensor -> sum.update(tensor.data().asByteBuffer()));
+        return "%d tensors, CRC-32C %08x".formatted(stored.size(), sum.getValue());
     }
 
     @Override

@@ -2,7 +2,6 @@ package io.audiomamba.train;
 
 import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.Description;
-import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.EnvironmentException;
@@ -140,19 +139,13 @@ public final class TrainingRun {
         Path state = file("state.safetensors");
         if (Files.exists(state)) {
             Map<String, String> notes = TrainingState.restore(state, trainer);
-            if (!fingerprint().equals(notes.get(DATA))) {
+            if (!training.fingerprint().equals(notes.get(DATA))) {
                 throw new ConfigurationException(folder + ": was begun with other clips (" + notes.get(DATA)
-                        + ", now " + fingerprint() + ").");
+                        + ", now " + training.fingerprint() + ").");
             }
             best = Double.parseDouble(notes.get(BEST));
         }
         return new TrainingHistory(folder, trainer.finishedEpochs());
-    }
-
-    /** Tells whether a training goes on with the clips that it was begun with. */
-    private String fingerprint() {
-        return training.clips().size() + " clips, names "
-                + Integer.toHexString(training.clips().stream().map(Clip::name).toList().hashCode());
     }
 
     private void finish(Trainer.Epoch epoch, Trainer trainer, TrainingHistory history, Description description,
@@ -205,7 +198,7 @@ public final class TrainingRun {
     private void save(Trainer trainer, Description description, DType type) {
         trainer.write(file("last.safetensors"), description, type);
         TrainingState.save(file("state.safetensors"), trainer,
-                Map.of(BEST, Double.toString(best), DATA, fingerprint()));
+                Map.of(BEST, Double.toString(best), DATA, training.fingerprint()));
     }
 
     private Description calibrated(Description description, CrossValidation.Summary summary) {

@@ -8,9 +8,12 @@ import io.audiomamba.error.ConfigurationException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The layouts of datasets, whole and damaged. */
@@ -82,6 +85,44 @@ class DatasetTest {
         assertThat(dataset.clips()).extracting(Clip::name).containsExactly("dog/c.wav", "rain/b.wav",
                 "rain/deeper/a.wav");
         assertThat(dataset.folds()).containsExactly(0);
+    }
+
+    /** Neither do the links end the reading, nor do they put a class into another. */
+    @Test
+    @DisabledOnOs(value = OS.WINDOWS, disabledReason = "not everybody may make links there")
+    void linksThatGoRoundInCirclesAndDeepFolders() throws IOException {
+        String deep = "dog/" + "deeper/".repeat(20) + "b.wav";
+        Tones.wav(folder.resolve(deep));
+        Tones.wav(folder.resolve("dog/a.wav"));
+        Tones.wav(folder.resolve("rain/c.wav"));
+        Files.createSymbolicLink(folder.resolve("dog/up"), folder);
+        Files.createSymbolicLink(folder.resolve("self"), folder);
+        Files.createSymbolicLink(folder.resolve("rain/gone"), folder.resolve("nowhere"));
+        Files.createSymbolicLink(folder.resolve("wet"), folder.resolve("rain"));
+        Dataset dataset = Dataset.read(folder);
+        assertThat(dataset.labels()).containsExactly("dog", "rain", "wet");
+        assertThat(dataset.clips()).extracting(Clip::name).containsExactly("dog/a.wav", deep, "rain/c.wav",
+                "wet/c.wav");
+    }
+
+    @Test
+    void aFingerprintOfClipsLabelsAndFolds() {
+        Dataset dataset = Tones.dataset(List.of("low", "high"), 2, 1);
+        Clip first = dataset.clips().getFirst();
+        assertThat(Tones.dataset(List.of("low", "high"), 2, 1).fingerprint()).isEqualTo(dataset.fingerprint());
+        assertThat(List.of(new Clip("other", first.file(), first.labels(), 1),
+                new Clip(first.name(), first.file(), List.of(1), 1),
+                new Clip(first.name(), first.file(), first.labels(), 2)))
+                .extracting(clip -> replacingFirst(dataset, clip).fingerprint())
+                .doesNotContain(dataset.fingerprint());
+        assertThat(replacingFirst(dataset, new Clip(first.name(), folder, first.labels(), 1)).fingerprint())
+                .as("wherever the sound is").isEqualTo(dataset.fingerprint());
+    }
+
+    private static Dataset replacingFirst(Dataset dataset, Clip clip) {
+        List<Clip> clips = new ArrayList<>(dataset.clips());
+        clips.set(0, clip);
+        return new Dataset(dataset.title(), dataset.labels(), clips, List.of(), dataset.sounds());
     }
 
     @Test

@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import javax.imageio.ImageIO;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -37,14 +38,19 @@ class CrossValidationTest {
     private Path folder;
 
     private final List<String> trained = Collections.synchronizedList(new ArrayList<>());
+    private final AtomicInteger models = new AtomicInteger();
     private final List<String> skipped = Collections.synchronizedList(new ArrayList<>());
+
+    private CrossValidation validation(Dataset dataset) {
+        return new CrossValidation(RECIPE, InitialWeights.RANDOM, dataset, folder);
+    }
 
     private void run(Dataset dataset, int seeds, int part, int parts) {
         run(dataset, InitialWeights.RANDOM, seeds, part, parts);
     }
 
     private void run(Dataset dataset, InitialWeights weights, int seeds, int part, int parts) {
-        new CrossValidation(dataset, folder).run(RECIPE, weights, seeds, part, parts, 2, Devices.cpu(),
+        new CrossValidation(RECIPE, weights, dataset, folder).run(seeds, part, parts, 2, Devices.cpu(),
                 new CrossValidation.Listener() {
                     @Override
                     public void epoch(String run, Trainer.Epoch epoch) {
@@ -62,7 +68,7 @@ class CrossValidationTest {
     void everyFoldAndSeedOnceHoweverTheWorkIsShared() throws IOException {
         run(TONES, 2, 1, 2);
         assertThat(trained).containsExactlyInAnyOrder("fold 2 seed 7", "fold 2 seed 8");
-        CrossValidation validation = new CrossValidation(TONES, folder);
+        CrossValidation validation = validation(TONES);
         assertThatThrownBy(validation::summary).isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("no seed whose folds are all done");
         run(TONES, 2, 0, 1);
@@ -89,6 +95,7 @@ class CrossValidationTest {
 
     /** Two clips a fold, one class each; {@code certainty} is the logit of the class {@code answers} gives. */
     private void write(int fold, long seed, float certainty, int... answers) throws IOException {
+        run(TONES, 0, 0, 1);
         Dataset held = TONES.fold(fold);
         float[][] logits = new float[answers.length][2];
         for (int i = 0; i < answers.length; i++) {
@@ -106,7 +113,7 @@ class CrossValidationTest {
         write(1, 2, 3, 1, 1);
         write(2, 2, 1, 0, 1);
         write(1, 3, 1, 1, 0);
-        CrossValidation.Summary summary = new CrossValidation(TONES, folder).summary();
+        CrossValidation.Summary summary = validation(TONES).summary();
         assertThat(summary.runs()).as("the third seed lacks a fold").isEqualTo(4);
         assertThat(summary.accuracy().mean()).isEqualTo((1 + 0.75) / 2);
         assertThat(summary.accuracy().deviation()).isCloseTo(0.25 / Math.sqrt(2), within(1e-12));
@@ -121,7 +128,7 @@ class CrossValidationTest {
     void files() throws IOException {
         write(2, 1, 1, 0, 1);
         write(1, 1, 1, 0, 0);
-        CrossValidation validation = new CrossValidation(TONES, folder);
+        CrossValidation validation = validation(TONES);
         new CrossValidationReport("tones", validation.summary(), validation.runs()).write(folder);
         JsonNode json = new ObjectMapper().readTree(folder.resolve("crossval.json").toFile());
         assertThat(json.at("/accuracy/mean").asDouble()).isEqualTo(0.75);
@@ -146,14 +153,19 @@ class CrossValidationTest {
         run(dataset, 1, 0, 1);
         assertThat(skipped).as("held out in the first run, trained on in the second").containsExactlyInAnyOrder(
                 "fold 1 seed 7: broken: is damaged after 0.10 s.", "fold 2 seed 7: broken: is damaged after 0.10 s.");
-        assertThat(new CrossValidation(dataset, folder).runs()).allMatch(run -> run.plain().clips().size() == 2);
-        assertThat(new CrossValidation(dataset, folder).summary().runs()).isEqualTo(2);
+        assertThat(validation(dataset).runs()).allMatch(run -> run.plain().clips().size() == 2);
+        assertThat(validation(dataset).summary().runs()).isEqualTo(2);
     }
 
     @Test
     void everyRunBeginsWithTheGivenWeights() {
-        AtomicInteger models = new AtomicInteger();
-        run(TONES, new InitialWeights() {
+        run(TONES, weights("counted"), 1, 0, 1);
+        assertThat(models).hasValue(2);
+    }
+
+    /** Random ones by another name, which count the models that begin with them. */
+    private InitialWeights weights(String name) {
+        return new InitialWeights() {
             @Override
             public Parameters.Source source(ModelConfig model, Parameters.Source random) {
                 models.incrementAndGet();
@@ -162,22 +174,67 @@ class CrossValidationTest {
 
             @Override
             public String provenance() {
-                return "counted";
+                return name;
             }
-        }, 1, 0, 1);
-        assertThat(models).hasValue(2);
+
+            @Override
+            public String fingerprint() {
+                return name;
+            }
+        };
     }
 
     @Test
     void aDamagedRun() throws IOException {
+        write(1, 1, 1, 0, 1);
         Files.writeString(folder.resolve("fold1-seed1.json"), "{");
-        assertThatThrownBy(() -> new CrossValidation(TONES, folder).summary())
-                .isInstanceOf(ConfigurationException.class).hasMessageContaining("fold1-seed1.json");
+        assertThatThrownBy(() -> validation(TONES).summary()).isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("fold1-seed1.json");
+        Files.writeString(folder.resolve("origin.json"), "{");
+        assertThatThrownBy(() -> validation(TONES).summary()).isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("origin.json: is damaged");
+    }
+
+    private void assertRefused(String what, Recipe recipe, InitialWeights weights, Dataset dataset) {
+        CrossValidation other = new CrossValidation(recipe, weights, dataset, folder);
+        for (ThrowingCallable use : List.<ThrowingCallable>of(other::summary,
+                () -> other.run(2, 0, 1, 1, Devices.cpu(), null))) {
+            assertThatThrownBy(use).isInstanceOf(ConfigurationException.class)
+                    .hasMessageContaining("holds runs of something else: the " + what + " that origin.json names");
+        }
+    }
+
+    /** Neither are they made there, nor taken for this cross-validation's. */
+    @Test
+    void runsOfSomethingElse() throws IOException {
+        write(1, 7, 1, 0, 1);
+        write(2, 7, 1, 0, 1);
+        assertRefused("recipe", Recipe.of("esc10", Map.of("model.preset", "nano_s1")), InitialWeights.RANDOM, TONES);
+        assertRefused("weights", RECIPE, weights("other"), TONES);
+        assertRefused("data", RECIPE, InitialWeights.RANDOM, Tones.dataset(List.of("low", "high"), 2, 2));
+        List<Clip> cutAnew = TONES.clips().stream()
+                .map(clip -> new Clip(clip.name(), clip.file(), clip.labels(), clip.fold() + 5)).toList();
+        assertRefused("data", RECIPE, InitialWeights.RANDOM,
+                new Dataset("tones", TONES.labels(), cutAnew, List.of(), TONES.sounds()));
+        assertThat(new CrossValidation(RECIPE.withSeed(99), InitialWeights.RANDOM, TONES, folder).summary().runs())
+                .as("another seed makes more runs of the same").isEqualTo(2);
+        Files.delete(folder.resolve("origin.json"));
+        assertRefused("data", RECIPE, InitialWeights.RANDOM, TONES);
+    }
+
+    @Test
+    void aSeedWithAsManyRunsOfOtherFolds() throws IOException {
+        write(1, 7, 1, 0, 1);
+        Files.copy(folder.resolve("fold1-seed7.json"), folder.resolve("fold9-seed7.json"));
+        String run = Files.readString(folder.resolve("fold9-seed7.json"));
+        Files.writeString(folder.resolve("fold9-seed7.json"), run.replace("\"fold\":1", "\"fold\":9"));
+        assertThatThrownBy(() -> validation(TONES).summary()).isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("no seed whose folds are all done");
     }
 
     @Test
     void noFolds() {
-        assertThatThrownBy(() -> new CrossValidation(TONES.fold(1), folder))
+        assertThatThrownBy(() -> validation(TONES.fold(1)))
                 .isInstanceOf(ConfigurationException.class)
                 .hasMessage("tones: has no folds to cross-validate with.");
     }

@@ -17,6 +17,8 @@ import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Tensors;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -83,6 +85,19 @@ class PretrainedWeightsTest {
             assertThat(weights.report().get(2)).contains("2 tensors of the checkpoint are not used: classifier.head.");
             assertThat(weights.provenance()).contains("tscam_conv");
         }
+    }
+
+    private String fingerprint(String name, long seed) throws IOException {
+        Path file = Files.move(written(AUDIO, CLASSES, seed), folder.resolve(name));
+        try (PretrainedWeights weights = PretrainedWeights.of(file.toString(), CLASSES)) {
+            return weights.fingerprint();
+        }
+    }
+
+    @Test
+    void equalWeightsByAnotherNameAreTheSame() throws IOException {
+        assertThat(fingerprint("a.safetensors", 1)).isEqualTo(fingerprint("b.safetensors", 1))
+                .isNotEqualTo(fingerprint("c.safetensors", 2));
     }
 
     /** What random weights are for the tensors that a checkpoint of images cannot give, in the order of declaration. */
