@@ -19,22 +19,32 @@ import java.util.HexFormat;
  */
 public record ClipStatistics(Clip clip, double seconds, int rate, double level, double peak, String hash) {
 
+    /** Bytes that are hashed at once: those of all samples may be more than an array holds. */
+    private static final int BLOCK = 1 << 16;
+
     static ClipStatistics of(Clip clip, float[] samples, int rate) {
-        ByteBuffer rounded = ByteBuffer.allocate(2 * samples.length).order(ByteOrder.LITTLE_ENDIAN);
+        MessageDigest hash = sha256();
+        ByteBuffer rounded = ByteBuffer.allocate(BLOCK).order(ByteOrder.LITTLE_ENDIAN);
         double squares = 0;
         float largest = 0;
         for (float sample : samples) {
             squares += (double) sample * sample;
             largest = Math.max(largest, Math.abs(sample));
             rounded.putShort((short) Math.clamp(Math.round(32767 * sample), Short.MIN_VALUE, Short.MAX_VALUE));
+            if (!rounded.hasRemaining()) {
+                hash.update(rounded.flip());
+                rounded.clear();
+            }
         }
+        hash.update(rounded.flip());
         return new ClipStatistics(clip, (double) samples.length / rate, rate,
-                10 * Math.log10(squares / samples.length), 20 * Math.log10(largest), sha256(rounded.array()));
+                10 * Math.log10(squares / samples.length), 20 * Math.log10(largest),
+                HexFormat.of().formatHex(hash.digest()));
     }
 
-    private static String sha256(byte[] bytes) {
+    private static MessageDigest sha256() {
         try {
-            return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+            return MessageDigest.getInstance("SHA-256");
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e); // every Java platform has it
         }

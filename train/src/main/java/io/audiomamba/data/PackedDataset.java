@@ -7,11 +7,15 @@ import io.audiomamba.checkpoint.SafetensorsWriter;
 import io.audiomamba.checkpoint.TensorFile;
 import io.audiomamba.error.AudioException;
 import io.audiomamba.error.AudioMambaException;
+import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.file.WholeFile;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -40,6 +44,8 @@ public final class PackedDataset implements Dataset.Sounds {
     private static final String INDEX = "index.json";
     private static final String RATE = "sample_rate";
     private static final ObjectMapper JSON = new ObjectMapper();
+    /** Unmaps the shards of datasets that nobody uses any more. */
+    private static final Cleaner CLEANER = Cleaner.create();
 
     /** The content of {@code index.json}. */
     record Index(String title, int sampleRate, List<String> labels, List<Entry> clips) {}
@@ -53,6 +59,8 @@ public final class PackedDataset implements Dataset.Sounds {
     private PackedDataset(Path folder, int rate) {
         this.folder = folder;
         this.rate = rate;
+        Map<Path, TensorFile> mapped = shards; // a lambda that knew this would keep it
+        CLEANER.register(this, () -> mapped.values().forEach(TensorFile::close));
     }
 
     static boolean isAt(Path folder) {
@@ -97,16 +105,29 @@ public final class PackedDataset implements Dataset.Sounds {
             throw new ConfigurationException(folder + ": is packed at " + rate + " Hz, but the model hears "
                     + sampleRate + " Hz; pack the data again with --rate " + sampleRate + ".");
         }
-        RawTensor tensor = shards.computeIfAbsent(clip.file(), Safetensors::open).tensors().get(clip.name());
-        if (tensor == null || tensor.type() != DType.I16) {
-            throw new AudioException(clip.file() + ": does not hold the clip " + clip.name() + "; pack it again.");
+        try {
+            RawTensor tensor = shards.computeIfAbsent(clip.file(), PackedDataset::shard).tensors().get(clip.name());
+            if (tensor == null || tensor.type() != DType.I16) {
+                throw new AudioException(clip.file() + ": does not hold the clip " + clip.name() + "; pack it again.");
+            }
+            short[] stored = tensor.data().toArray(ValueLayout.JAVA_SHORT_UNALIGNED);
+            float[] samples = new float[stored.length];
+            for (int i = 0; i < samples.length; i++) {
+                samples[i] = stored[i] / SCALE;
+            }
+            return samples;
+        } finally {
+            Reference.reachabilityFence(this); // until here the shard must stay mapped
         }
-        short[] stored = tensor.data().toArray(ValueLayout.JAVA_SHORT_UNALIGNED);
-        float[] samples = new float[stored.length];
-        for (int i = 0; i < samples.length; i++) {
-            samples[i] = stored[i] / SCALE;
+    }
+
+    private static TensorFile shard(Path file) {
+        try {
+            return Safetensors.open(file);
+        } catch (CheckpointException e) {
+            throw new ConfigurationException(
+                    "The packed dataset is damaged; delete it and pack the data again: " + e.getMessage(), e);
         }
-        return samples;
     }
 
     /**
@@ -202,12 +223,11 @@ public final class PackedDataset implements Dataset.Sounds {
     }
 
     private static RawTensor encode(float[] samples) {
-        short[] stored = new short[samples.length];
+        // Not an array of bytes: twice as many as the samples of a long clip are more than an array holds.
+        MemorySegment stored = Arena.ofAuto().allocate(ValueLayout.JAVA_SHORT, samples.length);
         for (int i = 0; i < samples.length; i++) {
-            stored[i] = (short) Math.round(SCALE * Math.clamp(samples[i], -1f, 1f));
+            stored.setAtIndex(ValueLayout.JAVA_SHORT, i, (short) Math.round(SCALE * Math.clamp(samples[i], -1f, 1f)));
         }
-        byte[] bytes = new byte[2 * stored.length];
-        MemorySegment.copy(MemorySegment.ofArray(stored), 0, MemorySegment.ofArray(bytes), 0, bytes.length);
-        return new RawTensor(DType.I16, List.of((long) stored.length), MemorySegment.ofArray(bytes));
+        return new RawTensor(DType.I16, List.of((long) samples.length), stored);
     }
 }

@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiConsumer;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
@@ -33,6 +34,7 @@ public final class Evaluator {
     private final FrontEnd frontEnd;
     private final Device device;
     private final Pass pass;
+    private final Supplier<? extends RuntimeException> notFinite;
 
     /**
      * What became of the clips of a dataset. The targets are of the dataset's classes, the logits of the model's.
@@ -45,6 +47,18 @@ public final class Evaluator {
 
     /** For a model whose weights are on {@code device}. */
     public Evaluator(AudioMamba model, FrontEnd frontEnd, Device device) {
+        this(model, frontEnd, device, () -> new CheckpointException(
+                "The model's scores are not finite numbers: its weights are damaged."));
+    }
+
+    /**
+     * For a model whose weights are on {@code device}.
+     *
+     * @param notFinite makes what is thrown if the model's scores are not finite
+     */
+    public Evaluator(AudioMamba model, FrontEnd frontEnd, Device device,
+            Supplier<? extends RuntimeException> notFinite) {
+        this.notFinite = notFinite;
         this.model = model;
         this.frontEnd = frontEnd;
         this.device = device;
@@ -62,7 +76,7 @@ public final class Evaluator {
      * @param shifts   how many cyclic shifts of the window, evenly over it, {@link Outcome#shifted} averages; 1 for none
      * @param progress told the number of clips done and of all
      * @throws AudioException      if no clip can be decoded
-     * @throws CheckpointException if the model's scores are not finite
+     * @throws CheckpointException if the model's scores are not finite and nothing else is to be thrown then
      */
     public Outcome predict(Dataset dataset, int shifts, BiConsumer<Integer, Integer> progress) {
         int all = dataset.clips().size();
@@ -142,8 +156,7 @@ public final class Evaluator {
             float[] flat = Tensors.toFloats(model.forward(torch.cat(new TensorVector(images), 0), pass).clip());
             for (float logit : flat) {
                 if (!Float.isFinite(logit)) {
-                    throw new CheckpointException(
-                            "The model's scores are not finite numbers: its weights are damaged.");
+                    throw notFinite.get();
                 }
             }
             int classes = flat.length / images.length;

@@ -6,7 +6,6 @@ import io.audiomamba.checkpoint.Description;
 import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.AudioException;
-import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.evaluation.Evaluator;
 import io.audiomamba.evaluation.Metrics;
@@ -113,11 +112,6 @@ public final class Trainer implements AutoCloseable {
     /** What a checkpoint of this model says of itself. */
     public Description description() {
         return description;
-    }
-
-    /** The number of values of the model. */
-    public long parameterCount() {
-        return parameters.count();
     }
 
     /** How many epochs are done. */
@@ -268,16 +262,15 @@ public final class Trainer implements AutoCloseable {
      */
     public Evaluator.Outcome predict(Dataset clips, int shifts) {
         Evaluator.Outcome[] result = new Evaluator.Outcome[1];
-        averages.during(() -> {
-            try {
-                result[0] = new Evaluator(model, frontEnd, device).predict(clips, shifts);
-            } catch (CheckpointException _) {
-                try (Batches.Batch batch = batches.get(position.epochs(), 0)) {
-                    throw diverged(batch, "scores of held-out clips are not finite");
-                }
-            }
-        });
+        Evaluator evaluator = new Evaluator(model, frontEnd, device, this::divergedInEvaluation);
+        averages.during(() -> result[0] = evaluator.predict(clips, shifts));
         return result[0];
+    }
+
+    private ConfigurationException divergedInEvaluation() {
+        try (Batches.Batch batch = batches.get(position.epochs(), 0)) {
+            return diverged(batch, "scores of held-out clips are not finite");
+        }
     }
 
     /** Writes the model, with averaged weights if the recipe averages, described by {@code as}. */

@@ -13,9 +13,13 @@ import io.audiomamba.golden.Generator;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Tensors;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
@@ -61,6 +65,18 @@ class DatasetStatisticsTest {
         assertThat(statistics.clips()).extracting(ClipStatistics::isSilent).containsExactly(false, false, true);
         assertThat(statistics.failures()).containsOnlyKeys("rain/broken.wav");
         assertThat(statistics.counts(0)).containsExactly(2, 2);
+    }
+
+    /** Bytes of all samples of a long clip would be more than an array holds: they are hashed in parts. */
+    @Test
+    void theHashIsOfAllSamples() throws Exception {
+        float[] samples = scaled(Generator.values("noise", 100_000), 0.3f);
+        ByteBuffer bytes = ByteBuffer.allocate(2 * samples.length).order(ByteOrder.LITTLE_ENDIAN);
+        for (float sample : samples) {
+            bytes.putShort((short) Math.round(32767 * sample));
+        }
+        assertThat(ClipStatistics.of(new Clip("noise", folder, List.of(0), 0), samples, RATE).hash())
+                .isEqualTo(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes.array())));
     }
 
     @Test

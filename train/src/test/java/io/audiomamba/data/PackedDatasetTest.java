@@ -19,6 +19,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 class PackedDatasetTest {
@@ -200,6 +202,29 @@ class PackedDatasetTest {
         Files.delete(folder.resolve("shard-00000.safetensors"));
         Dataset packed = Dataset.read(folder);
         assertThatThrownBy(() -> packed.sounds().read(packed.clips().getFirst(), RATE))
+                .as("not of one clip").isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("shard-00000.safetensors: there is no such file");
+    }
+
+    /** What is mapped is memory that the garbage collector does not see. */
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void theShardsOfADatasetThatNobodyUsesAreUnmapped() throws IOException {
+        pack(Tones.dataset(LABELS, 1, 1));
+        readAll();
+        for (int i = 0; i < 100 && isMapped(); i++) {
+            System.gc();
+        }
+        assertThat(isMapped()).isFalse();
+    }
+
+    private void readAll() throws IOException {
+        Dataset packed = Dataset.read(folder);
+        packed.clips().forEach(clip -> packed.sounds().read(clip, RATE));
+        assertThat(isMapped()).isTrue();
+    }
+
+    private boolean isMapped() throws IOException {
+        return Files.readString(Path.of("/proc/self/maps")).contains(folder.toRealPath().toString());
     }
 }

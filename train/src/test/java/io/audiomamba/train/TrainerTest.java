@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.AudioException;
+import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Tensors;
@@ -13,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
@@ -158,6 +161,25 @@ class TrainerTest {
         Files.writeString(bad.resolve("low").resolve("0.wav"), "not a sound");
         try (Trainer trainer = new Trainer(TinyTraining.recipe(), Dataset.read(bad), Devices.cpu())) {
             assertThatThrownBy(trainer::epoch).isInstanceOf(AudioException.class).hasMessageContaining("0.wav");
+        }
+    }
+
+    /** Of all that can go wrong with held-out clips only scores that are not finite are a divergence. */
+    @Test
+    void clipsThatCannotBeHadAreNoDivergence() {
+        Dataset gone = new Dataset("gone", tones.labels(), tones.clips(), List.of(), new Dataset.Sounds() {
+            @Override
+            public float[] read(Clip clip, int sampleRate) {
+                throw new CheckpointException("The shard is gone.");
+            }
+
+            @Override
+            public int storedRate(Clip clip) {
+                return 8000;
+            }
+        });
+        try (Trainer trainer = trainer()) {
+            assertThatThrownBy(() -> trainer.predict(gone, 1)).hasMessage("The shard is gone.");
         }
     }
 
