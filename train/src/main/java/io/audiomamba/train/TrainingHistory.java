@@ -1,12 +1,16 @@
 package io.audiomamba.train;
 
+import io.audiomamba.error.EnvironmentException;
+import io.audiomamba.file.WholeFile;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.stream.Collectors;
 import tools.jackson.databind.ObjectMapper;
 
 /** The figures of all epochs, in memory, in {@code metrics.jsonl}, and for TensorBoard. */
@@ -27,16 +31,22 @@ final class TrainingHistory {
         this.folder = folder;
         Path lines = folder.resolve(LINES);
         List<String> kept = Files.exists(lines) ? Files.readAllLines(lines).stream().limit(keep).toList() : List.of();
-        Files.write(lines, List.of());
+        String text = kept.stream().map(line -> line + "\n").collect(Collectors.joining());
+        WholeFile.write(lines, channel -> WholeFile.writeFully(channel, StandardCharsets.UTF_8.encode(text)),
+                EnvironmentException::new);
         EventFile.begin(folder.resolve(EVENTS));
         for (String line : kept) {
-            add(JSON.readValue(line, EpochFigures.class));
+            note(JSON.readValue(line, EpochFigures.class));
         }
     }
 
     void add(EpochFigures epoch) throws IOException {
-        epochs.add(epoch);
         Files.writeString(folder.resolve(LINES), JSON.writeValueAsString(epoch) + "\n", StandardOpenOption.APPEND);
+        note(epoch);
+    }
+
+    private void note(EpochFigures epoch) throws IOException {
+        epochs.add(epoch);
         EventFile.append(folder.resolve(EVENTS), epoch.epoch(), epoch.time(), epoch.scalars());
     }
 

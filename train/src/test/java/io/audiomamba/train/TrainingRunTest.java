@@ -146,6 +146,19 @@ class TrainingRunTest {
         }
     }
 
+    /** A folder where TensorBoard's file would be stands for a kill at the beginning of a resumed training. */
+    @Test
+    void aResumeThatIsCutOffKeepsTheHistory() throws IOException {
+        run("run", tones).run(SETTING, false, quiet());
+        List<JsonNode> before = lines("run");
+        Path events = folder.resolve("run").resolve("events.out.tfevents.audiomamba");
+        Files.delete(events);
+        Files.createDirectory(events);
+        assertThatThrownBy(() -> run("run", tones).run(SETTING, true, quiet()))
+                .isInstanceOf(EnvironmentException.class);
+        assertThat(lines("run")).hasSize(2).isEqualTo(before);
+    }
+
     @Test
     void aFinishedTrainingIsResumedWithoutHarm() throws IOException {
         run("run", tones).run(SETTING, false, quiet());
