@@ -13,15 +13,15 @@ final class DatasetReader {
     static Dataset read(Path path, PrintWriter err) {
         Dataset dataset = Dataset.read(path);
         int listed = dataset.clips().size() + dataset.missing().size();
-        warn(err, dataset.missing(), dataset.title() + ": %d of " + listed + " clips are not there, such as %s%n");
-        warn(err, dataset.emptyClasses(),
-                dataset.title() + ": %d of " + dataset.labels().size() + " classes have no clip, such as %s%n");
+        warn(err, dataset, dataset.missing(), listed, "clips are not there");
+        warn(err, dataset, dataset.emptyClasses(), dataset.labels().size(), "classes have no clip");
         return dataset;
     }
 
-    private static void warn(PrintWriter err, List<String> lacking, String format) {
+    private static void warn(PrintWriter err, Dataset dataset, List<String> lacking, int all, String what) {
         if (!lacking.isEmpty()) {
-            err.printf("audiomamba: warning: " + format, lacking.size(), lacking.getFirst());
+            err.printf("audiomamba: warning: %s: %d of %d %s, such as %s%n", dataset.title(), lacking.size(), all,
+                    what, lacking.getFirst());
         }
     }
 }

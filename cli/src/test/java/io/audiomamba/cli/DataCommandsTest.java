@@ -120,6 +120,7 @@ class DataCommandsTest {
             "train --recipe esc10 --data PACKED --fold 9 -o OUT | data.csv: there is no fold 9",
             "train --recipe esc10 --data PACKED --fold 1 -o OUT | without fold 1 there is no clip of rain",
             "crossval --recipe esc10 --data PACKED --part 0/3 -o OUT | --part must be like 2/15",
+            "crossval --recipe esc10 --data PACKED --part 3/2 -o OUT | --part is 3/2, but there are only 2 parts",
             "crossval --recipe esc10 --data PACKED --seeds 0 -o OUT | --seeds and --jobs 1 or more",
             "pack --rate 16000 DATA -o PACKED | holds data.csv at 32000 Hz; pack data.csv at 16000 Hz into another"})
     void wrongUsage(String line, String message) {
@@ -131,6 +132,14 @@ class DataCommandsTest {
         assertThat(run.err()).startsWith("audiomamba: ").contains(message).doesNotContain("\tat ");
         assertThat(run.out()).isEmpty();
         assertThat(out).doesNotExist();
+    }
+
+    @Test
+    void aDatasetWhoseNameIsNoFormat() throws IOException {
+        Path list = Files.writeString(folder.resolve("100%.csv"), "file,labels\na.wav,dog\ngone.wav,rain\n");
+        assertThat(CommandRun.of("pack", list, "-o", folder.resolve("packed 100%")).err())
+                .contains("warning: 100%.csv: 1 of 2 clips are not there, such as gone.wav",
+                        "warning: 100%.csv: 1 of 2 classes have no clip, such as rain");
     }
 
     @Test

@@ -3,6 +3,7 @@ package io.audiomamba.train;
 import io.audiomamba.error.ConfigurationException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -71,8 +72,11 @@ final class RecipeYaml {
         JsonNode content;
         try {
             content = parse(name, Files.readString(path));
-        } catch (IOException e) {
+        } catch (CharacterCodingException e) {
             throw new ConfigurationException(name + ": is not a recipe: it is no text in UTF-8.", e);
+        } catch (IOException e) {
+            throw new ConfigurationException(name + ": cannot be read (" + e.getClass().getSimpleName() + ": "
+                    + e.getMessage() + ").", e);
         }
         if (!content.isObject() && !content.isMissingNode()) {
             throw new ConfigurationException(name + ": is not a recipe: it must hold lines of 'key: value'.");
@@ -119,7 +123,7 @@ final class RecipeYaml {
 
     private static void set(ObjectNode tree, String key, JsonNode value) {
         JsonNode parent = tree;
-        String[] path = key.split("\\.");
+        String[] path = key.split("\\.", -1);
         for (int i = 0; i < path.length - 1; i++) {
             parent = parent.path(path[i]);
         }

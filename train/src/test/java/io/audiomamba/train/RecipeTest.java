@@ -12,6 +12,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -87,7 +89,7 @@ class RecipeTest {
             "loss.kind=hinge | loss.kind is 'hinge' but must be one of cross-entropy, binary-cross-entropy",
             "augment.mixup_kind=[] | augment.mixup_kind is [] but must be a name",
             "sampling=random | sampling is 'random' but must be one of shuffle, balanced, weighted",
-            "train.epochs=: | is not YAML"})
+            "train.epochs=: | is not YAML", ".=1 | has no '.'", "train.=1 | has no 'train.'"})
     void nonsenseOnTheCommandLine(String setting, String message) {
         int equals = setting.indexOf('=');
         Map<String, String> settings = Map.of(setting.substring(0, equals), setting.substring(equals + 1));
@@ -104,6 +106,21 @@ class RecipeTest {
         Path file = Files.writeString(folder.resolve("bad.yaml"), yaml);
         assertThatThrownBy(() -> Recipe.of(file.toString(), Map.of())).isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining(message).message().hasLineCount(1);
+    }
+
+    @Test
+    void aFileThatIsNoText() throws IOException {
+        Path file = Files.write(folder.resolve("recipe.yaml"), new byte[] {(byte) 0xff, (byte) 0xff});
+        assertThatThrownBy(() -> Recipe.of(file.toString(), Map.of())).isInstanceOf(ConfigurationException.class)
+                .hasMessage(file + ": is not a recipe: it is no text in UTF-8.");
+    }
+
+    /** A process' own memory is a file whose first byte nobody may read. */
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void aFileThatCannotBeRead() {
+        assertThatThrownBy(() -> Recipe.of("/proc/self/mem", Map.of())).isInstanceOf(ConfigurationException.class)
+                .hasMessageStartingWith("/proc/self/mem: cannot be read (");
     }
 
     @Test
