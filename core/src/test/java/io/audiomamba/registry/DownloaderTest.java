@@ -157,6 +157,25 @@ class DownloaderTest {
     }
 
     @Test
+    void aServerThatSendsLessThanAskedFor() throws IOException {
+        try (FileServer server = new FileServer(CONTENT, part(0, 100), part(100, 200))) {
+            fetch(server);
+            assertThat(server.ranges()).containsExactly("", "bytes=100-", "bytes=200-");
+        }
+        assertFetched();
+    }
+
+    private static FileServer.Answer part(int from, int to) {
+        return request -> {
+            request.getResponseHeaders().set("ETag", "\"1\"");
+            request.getResponseHeaders().set("Content-Range",
+                    "bytes %d-%d/%d".formatted(from, to - 1, CONTENT.length));
+            request.sendResponseHeaders(206, to - from);
+            request.getResponseBody().write(CONTENT, from, to - from);
+        };
+    }
+
+    @Test
     void aServerThatPromisesMoreThanItSends() throws IOException {
         FileServer.Answer liar = request -> {
             request.sendResponseHeaders(200, CONTENT.length + 10L);
@@ -258,6 +277,26 @@ class DownloaderTest {
             assertThat(proxy.asked()).containsExactly(URI.create("http://models.example/file"));
         }
         assertFetched();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"socks5://proxy.firm:1080", "https://proxy.firm", "http://", "proxy firm", "http://p:x",
+            "http://p:65536", "http://[::1:80"})
+    void proxiesThatAreNotSupported(String value) {
+        for (String variable : List.of("https_proxy", "ALL_PROXY")) {
+            EnvironmentProxies proxies = new EnvironmentProxies(Map.of(variable, value));
+            Downloader downloader = new Downloader(proxies, Duration.ofSeconds(20), Duration.ZERO);
+            assertThatThrownBy(
+                    () -> downloader.fetch(URI.create("https://models.example/file"), target(), (_, _) -> {}))
+                    .isInstanceOf(EnvironmentException.class).hasMessageStartingWith("The variable " + variable);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"http://my_proxy:99", "my_proxy:99", "HTTP://user:word@my_proxy:99/"})
+    void howAProxyIsWritten(String value) {
+        assertThat(new EnvironmentProxies(Map.of("http_proxy", value)).select(URI.create("http://huggingface.co/x")))
+                .containsExactly(new Proxy(Proxy.Type.HTTP, InetSocketAddress.createUnresolved("my_proxy", 99)));
     }
 
     @Test
