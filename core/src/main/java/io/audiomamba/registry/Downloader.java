@@ -40,7 +40,7 @@ public final class Downloader {
     private static final long LIMIT = 16L << 30;
     private static final int FRUITLESS_ATTEMPTS = 5;
     private static final int CHUNK = 1 << 16;
-    private static final Pattern CONTENT_RANGE = Pattern.compile("bytes (\\d+)-\\d+/(\\d+|\\*)");
+    private static final Pattern CONTENT_RANGE = Pattern.compile("bytes (\\d{1,18})-\\d+/(\\d{1,18}|\\*)");
 
     private final HttpClient client;
     private final Duration patience;
@@ -114,11 +114,15 @@ public final class Downloader {
         }
         HttpResponse<InputStream> response = send(request.build());
         try (InputStream body = response.body()) {
-            Optional<String> range = response.headers().firstValue("Content-Range");
-            long begin = response.statusCode() == 206 ? beginOf(range.orElse(""), have, part) : 0;
+            boolean isPart = response.statusCode() == 206;
+            Matcher range = CONTENT_RANGE.matcher(response.headers().firstValue("Content-Range").orElse(""));
+            long begin = isPart ? beginOf(range, have, part) : 0;
             requireSuccess(response.statusCode(), part);
             long announced = response.headers().firstValueAsLong("Content-Length").orElse(-1);
-            long total = announced == -1 ? -1 : begin + announced;
+            // A server may send less than it is asked for.
+            long total = isPart && !range.group(2).equals("*")
+                    ? Long.parseLong(range.group(2))
+                    : announced == -1 ? -1 : begin + announced;
             requireRoom(part, total, begin);
             Optional<String> entityTag = response.headers().firstValue("ETag").filter(tag -> !tag.startsWith("W/"));
             if (begin == 0) {
@@ -170,9 +174,8 @@ public final class Downloader {
     }
 
     /** Where the part that the server sends begins; it must be where ours ends. */
-    private static long beginOf(String range, long have, Path part) throws IOException {
-        Matcher matcher = CONTENT_RANGE.matcher(range);
-        if (!matcher.matches() || Long.parseLong(matcher.group(1)) != have) {
+    private static long beginOf(Matcher range, long have, Path part) throws IOException {
+        if (!range.matches() || Long.parseLong(range.group(1)) != have) {
             Files.deleteIfExists(part);
             throw new PassingFailure("the server sends another part than was asked for");
         }
