@@ -5,12 +5,8 @@ import io.audiomamba.evaluation.Evaluation;
 import io.audiomamba.evaluation.EvaluationReport;
 import io.audiomamba.evaluation.Interval;
 import io.audiomamba.evaluation.Measure;
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
+import io.audiomamba.evaluation.Predictions;
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
-import java.nio.channels.Channels;
-import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
 /** How an evaluation is printed. */
@@ -35,10 +31,11 @@ enum EvaluationFormat {
             if (evaluation.labels().size() > MOST_CLASSES) {
                 return;
             }
+            Predictions predictions = evaluation.predictions();
             out.printf("%n%6s %6s %6s  class%n", "AP", "AUC", "clips");
             for (int c = 0; c < evaluation.labels().size(); c++) {
                 out.printf(Locale.ROOT, "%6.4f %6.4f %6d  %s%n", plain.metrics().averagePrecision()[c],
-                        plain.metrics().areaUnderCurve()[c], evaluation.clipsOf(c),
+                        plain.metrics().areaUnderCurve()[c], predictions.clipsOf(c),
                         evaluation.labels().get(c));
             }
         }
@@ -69,13 +66,7 @@ enum EvaluationFormat {
     CSV {
         @Override
         void print(Evaluation evaluation, EvaluationReport report, PrintWriter out) {
-            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            try {
-                CsvTable.write(report.classes()).writeTo(Channels.newChannel(bytes));
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
-            out.print(bytes.toString(StandardCharsets.UTF_8));
+            out.print(CsvTable.text(report.classes()));
             out.flush();
         }
     };

@@ -1,6 +1,7 @@
 package io.audiomamba.cli;
 
 import io.audiomamba.Tag;
+import io.audiomamba.data.CsvTable;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Locale;
@@ -61,8 +62,10 @@ enum TagFormat {
             return new TagPrinter() {
                 @Override
                 public void tags(String file, double seconds, List<Tag> tags) {
-                    tags.forEach(tag -> out.printf(Locale.ROOT, "%s,%.3f,%s,%.6f%n", quoted(file), seconds,
-                            quoted(tag.label()), tag.score()));
+                    String length = String.format(Locale.ROOT, "%.3f", seconds);
+                    out.print(CsvTable.text(tags.stream().map(tag -> List.of(file, length, tag.label(),
+                            String.format(Locale.ROOT, "%.6f", tag.score())))));
+                    out.flush();
                 }
 
                 @Override
@@ -70,10 +73,6 @@ enum TagFormat {
                     err.println("audiomamba: " + reason);
                 }
             };
-        }
-
-        private static String quoted(String field) {
-            return field.matches("(?s).*[\",\r\n].*") ? '"' + field.replace("\"", "\"\"") + '"' : field;
         }
     };
 

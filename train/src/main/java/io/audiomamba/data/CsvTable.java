@@ -2,7 +2,11 @@ package io.audiomamba.data;
 
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.file.WholeFile;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.channels.Channels;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -56,6 +60,17 @@ public final class CsvTable {
                 throw e.getCause();
             }
         };
+    }
+
+    /** Rows of strings and numbers as text. */
+    public static String text(Stream<? extends List<?>> rows) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try {
+            write(rows).writeTo(Channels.newChannel(bytes));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e); // memory never refuses
+        }
+        return bytes.toString(StandardCharsets.UTF_8);
     }
 
     private static List<Map<String, String>> read(Path file, CsvSchema schema, String... columns) {

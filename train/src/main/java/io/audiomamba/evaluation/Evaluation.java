@@ -56,29 +56,8 @@ public record Evaluation(String model, String data, List<String> labels, List<St
                 Calibration.error(scores, predictions.targets(), model.activation()));
     }
 
-    /** Whether every clip has exactly one label. */
-    public boolean isSingleLabel() {
-        return new Predictions(clips, plain.logProbabilities(), targets).isSingleLabel();
-    }
-
-    /** The number of clips of a class. */
-    public int clipsOf(int label) {
-        int count = 0;
-        for (boolean[] row : targets) {
-            count += row[label] ? 1 : 0;
-        }
-        return count;
-    }
-
-    /** Of clips with one label: how many of each class (row) were taken for each class (column). */
-    public int[][] confusion() {
-        int[][] confusion = new int[labels.size()][labels.size()];
-        for (int i = 0; i < targets.length; i++) {
-            int answer = Metrics.highest(plain.logProbabilities()[i]);
-            for (int c = 0; c < labels.size(); c++) {
-                confusion[c][answer] += targets[i][c] ? 1 : 0;
-            }
-        }
-        return confusion;
+    /** What the model says of the clips as they are, with its log-probabilities for logits. */
+    public Predictions predictions() {
+        return new Predictions(clips, plain.logProbabilities(), targets);
     }
 }

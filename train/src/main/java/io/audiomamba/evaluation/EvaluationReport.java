@@ -17,10 +17,13 @@ public final class EvaluationReport {
     private static final ObjectMapper JSON = new ObjectMapper();
 
     private final Evaluation evaluation;
+    private final Predictions predictions;
     private final List<String> labels;
 
+    /** Of everything that was measured; nothing is written yet. */
     public EvaluationReport(Evaluation evaluation) {
         this.evaluation = evaluation;
+        this.predictions = evaluation.predictions();
         this.labels = evaluation.labels();
     }
 
@@ -36,7 +39,7 @@ public final class EvaluationReport {
         if (!evaluation.failures().isEmpty()) {
             WholeFile.write(folder.resolve("skipped.csv"), CsvTable.write(skipped()));
         }
-        if (evaluation.isSingleLabel()) {
+        if (predictions.isSingleLabel()) {
             WholeFile.write(folder.resolve("confusion.csv"), CsvTable.write(confusion()));
         }
     }
@@ -55,12 +58,12 @@ public final class EvaluationReport {
         }
         ArrayNode classes = root.putArray("per_class");
         for (int c = 0; c < labels.size(); c++) {
-            ObjectNode entry = classes.addObject().put("label", labels.get(c)).put("clips", evaluation.clipsOf(c));
+            ObjectNode entry = classes.addObject().put("label", labels.get(c)).put("clips", predictions.clipsOf(c));
             put(entry, "AP", evaluation.plain().metrics().averagePrecision()[c]);
             put(entry, "AUC", evaluation.plain().metrics().areaUnderCurve()[c]);
         }
-        if (evaluation.isSingleLabel()) {
-            root.set("confusion", JSON.valueToTree(evaluation.confusion()));
+        if (predictions.isSingleLabel()) {
+            root.set("confusion", JSON.valueToTree(predictions.confusion()));
         }
         return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
     }
@@ -92,7 +95,7 @@ public final class EvaluationReport {
                 ? List.of("label", "clips", "AP", "AUC", "AP shifted", "AUC shifted")
                 : List.of("label", "clips", "AP", "AUC");
         return Stream.concat(Stream.of(header), IntStream.range(0, labels.size()).mapToObj(c -> {
-            List<Object> row = new ArrayList<>(List.of(labels.get(c), evaluation.clipsOf(c)));
+            List<Object> row = new ArrayList<>(List.of(labels.get(c), predictions.clipsOf(c)));
             addMeasures(row, evaluation.plain().metrics(), c);
             if (shifted) {
                 addMeasures(row, evaluation.shifted().metrics(), c);
@@ -125,7 +128,7 @@ public final class EvaluationReport {
     }
 
     private Stream<List<?>> confusion() {
-        int[][] confusion = evaluation.confusion();
+        int[][] confusion = predictions.confusion();
         return Stream.concat(Stream.of(headed("label", labels)), IntStream.range(0, labels.size())
                 .mapToObj(c -> headed(labels.get(c), IntStream.of(confusion[c]).boxed().toList())));
     }

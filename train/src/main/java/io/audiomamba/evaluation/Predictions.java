@@ -50,6 +50,28 @@ public record Predictions(List<String> clips, float[][] logits, boolean[][] targ
         return true;
     }
 
+    /** The number of clips of a class. */
+    public int clipsOf(int label) {
+        int count = 0;
+        for (boolean[] row : targets) {
+            count += row[label] ? 1 : 0;
+        }
+        return count;
+    }
+
+    /** Of clips with one label: how many of each class (row) were taken for each class (column). */
+    public int[][] confusion() {
+        int classes = targets[0].length;
+        int[][] confusion = new int[classes][classes];
+        for (int i = 0; i < targets.length; i++) {
+            int answer = Metrics.highest(logits[i]);
+            for (int c = 0; c < classes; c++) {
+                confusion[c][answer] += targets[i][c] ? 1 : 0;
+            }
+        }
+        return confusion;
+    }
+
     /**
      * Logarithms of the probabilities, (clips, classes): unlike the probabilities themselves they do not all become one
      * where the model is very sure.

@@ -103,26 +103,16 @@ final class TrainingReport {
         Metrics metrics = heldOut.metrics();
         List<ClassRow> rows = new ArrayList<>();
         for (int c = 0; c < description.labels().size(); c++) {
-            int clips = 0;
-            for (boolean[] targets : heldOut.targets()) {
-                clips += targets[c] ? 1 : 0;
-            }
-            rows.add(new ClassRow(description.labels().get(c), clips, number(metrics.averagePrecision()[c]),
-                    number(metrics.areaUnderCurve()[c])));
+            rows.add(
+                    new ClassRow(description.labels().get(c), heldOut.clipsOf(c), number(metrics.averagePrecision()[c]),
+                            number(metrics.areaUnderCurve()[c])));
         }
         return rows;
     }
 
     private List<MatrixRow> matrix(Predictions heldOut) {
         int classes = description.labels().size();
-        int[][] counts = new int[classes][classes];
-        for (int i = 0; i < heldOut.logits().length; i++) {
-            for (int c = 0; c < classes; c++) {
-                if (heldOut.targets()[i][c]) {
-                    counts[c][Metrics.highest(heldOut.logits()[i])]++;
-                }
-            }
-        }
+        int[][] counts = heldOut.confusion();
         List<MatrixRow> rows = new ArrayList<>();
         for (int truth = 0; truth < classes; truth++) {
             int sum = java.util.Arrays.stream(counts[truth]).sum();
