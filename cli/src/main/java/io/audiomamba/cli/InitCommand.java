@@ -8,7 +8,6 @@ import io.audiomamba.labels.Labels;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.ModelConfig.HeadKind;
-import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
 import io.audiomamba.torch.Natives;
@@ -54,7 +53,12 @@ final class InitCommand implements Callable<Integer> {
     public Integer call() {
         ModelConfig variant = Variants.named(preset);
         List<String> classes = Labels.read(labels);
-        ModelConfig config = forSound(variant, classes.size());
+        ModelConfig config = variant.forSound(classes.size(), head == null ? HeadKind.TOKEN_SEMANTIC : head);
+        if (head != null && config.head() != head) {
+            throw new ParameterException(spec.commandLine(),
+                    "--head token-semantic needs a folded spectrogram, which " + preset
+                            + " does not read; use linear.");
+        }
         Map<String, String> provenance = new LinkedHashMap<>();
         provenance.put("preset", preset);
         provenance.put("weights", "random, seed " + seed);
@@ -70,18 +74,5 @@ final class InitCommand implements Callable<Integer> {
                     parameters.count(), classes.size());
         }
         return Main.DONE;
-    }
-
-    /** HTS-AT's front end and head around the variant's backbone; DASS has a front end of its own. */
-    private ModelConfig forSound(ModelConfig variant, int classes) {
-        if (variant.input() != InputKind.FILTER_BANK) {
-            return variant.forAudio(InputKind.FOLDED_LOG_MEL, classes, head == null ? HeadKind.TOKEN_SEMANTIC : head);
-        }
-        if (head == HeadKind.TOKEN_SEMANTIC) {
-            throw new ParameterException(spec.commandLine(),
-                    "--head token-semantic needs a folded spectrogram, which " + preset
-                            + " does not read; use linear.");
-        }
-        return variant.forAudio(InputKind.FILTER_BANK, classes, HeadKind.LINEAR);
     }
 }

@@ -214,6 +214,18 @@ public record ModelConfig(InputKind input, int inChannels, int classes, List<Int
                 mlpRatio, patchEmbedding, downsampling, normalization, head, dropPath, ssmDropout, mlpDropout, stages);
     }
 
+    /**
+     * This configuration for sounds: behind HTS-AT's front end, or behind the filter bank if it was made for one, as
+     * DASS is.
+     *
+     * @param foldedHead the head where the spectrogram is folded; what reads a filter bank has a linear one
+     */
+    public ModelConfig forSound(int newClasses, HeadKind foldedHead) {
+        return input == InputKind.FILTER_BANK
+                ? forAudio(input, newClasses, HeadKind.LINEAR)
+                : forAudio(InputKind.FOLDED_LOG_MEL, newClasses, foldedHead);
+    }
+
     /** This configuration for spectrograms, with {@code newClasses} classes. */
     public ModelConfig forAudio(InputKind newInput, int newClasses, HeadKind newHead) {
         return new ModelConfig(newInput, 1, newClasses, dims, depths, stateSize, ssmRatio, scanForm, convBias,

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.model.ModelConfig.HeadKind;
+import io.audiomamba.model.ModelConfig.InputKind;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -20,6 +22,17 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class VariantsTest {
+
+    @Test
+    void forSoundEachIsFedWhatItCanRead() {
+        ModelConfig folded = Variants.named("tiny_s1l8").forSound(7, HeadKind.TOKEN_SEMANTIC);
+        assertThat(folded.input()).isEqualTo(InputKind.FOLDED_LOG_MEL);
+        assertThat(folded.head()).isEqualTo(HeadKind.TOKEN_SEMANTIC);
+        assertThat(folded.classes()).isEqualTo(7);
+        ModelConfig dass = Variants.named("dass_small").forSound(7, HeadKind.TOKEN_SEMANTIC);
+        assertThat(dass.input()).isEqualTo(InputKind.FILTER_BANK);
+        assertThat(dass.head()).as("nothing is folded").isEqualTo(HeadKind.LINEAR);
+    }
 
     /** The official code's tensors, shapes, parameter counts and operations. */
     @ParameterizedTest

@@ -12,8 +12,6 @@ import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
-import io.audiomamba.model.ModelConfig.HeadKind;
-import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
 import io.audiomamba.train.Recipe.LossKind;
@@ -74,7 +72,9 @@ public final class Trainer implements AutoCloseable {
         this.recipe = recipe;
         this.dataset = dataset;
         this.device = device;
-        ModelConfig config = config(recipe, dataset);
+        ModelConfig config = Variants.named(recipe.model().preset())
+                .forSound(dataset.labels().size(), recipe.model().head()).withDropPath(recipe.model().dropPath())
+                .withAttentionAfter(recipe.model().attentionAfter());
         parameters = new Parameters(weights.source(config, Parameters.Source.random(recipe.train().seed())));
         try (var _ = new PointerScope()) {
             model = new AudioMamba(config, parameters);
@@ -88,15 +88,6 @@ public final class Trainer implements AutoCloseable {
         averages = new WeightAverages(recipe.train(), flat.values());
         batches = new Batches(dataset, recipe, frontEnd, device, this::examples);
         gradientStep = new GradientStep(objective, config, batches.size(), device);
-    }
-
-    private static ModelConfig config(Recipe recipe, Dataset dataset) {
-        ModelConfig variant = Variants.named(recipe.model().preset());
-        InputKind input = variant.input() == InputKind.FILTER_BANK ? InputKind.FILTER_BANK : InputKind.FOLDED_LOG_MEL;
-        // The token-semantic head regroups a folded spectrogram, which a filter bank is not.
-        HeadKind head = input == InputKind.FILTER_BANK ? HeadKind.LINEAR : recipe.model().head();
-        return variant.forAudio(input, dataset.labels().size(), head)
-                .withDropPath(recipe.model().dropPath()).withAttentionAfter(recipe.model().attentionAfter());
     }
 
     private static Description describe(ModelConfig config, Recipe recipe, Dataset dataset, InitialWeights weights) {
