@@ -1,5 +1,6 @@
 package io.audiomamba.benchmarks;
 
+import io.audiomamba.frontend.LogMel;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.ModelConfig.HeadKind;
@@ -50,7 +51,6 @@ public final class LengthRun {
 
     private static final String VARIANT = "tiny_s1l8";
     private static final int FRAMES_PER_SECOND = 100;
-    private static final int MEL_BINS = 64;
     private static final int PATCH = 4;
     private static final int HEAD_WIDTH = 32;
     private static final int RUNS = 5;
@@ -101,8 +101,8 @@ public final class LengthRun {
 
     private Tensor input(String what, long width, int seconds) {
         return what.equals("model")
-                ? random(1, (long) seconds * FRAMES_PER_SECOND, MEL_BINS)
-                : random(1, MEL_BINS / PATCH, columns(seconds), width);
+                ? random(1, (long) seconds * FRAMES_PER_SECOND, LogMel.BINS)
+                : random(1, LogMel.BINS / PATCH, columns(seconds), width);
     }
 
     private static long columns(int seconds) {
@@ -144,7 +144,7 @@ public final class LengthRun {
         }
         runs.sort(null);
         System.out.printf(Locale.ROOT, "%s %s %d s %d tokens %.2f ms %.0f MB%n", device.is_cuda() ? "gpu" : "cpu",
-                what, seconds, MEL_BINS / PATCH * columns(seconds), runs.get(runs.size() / 2),
+                what, seconds, LogMel.BINS / PATCH * columns(seconds), runs.get(runs.size() / 2),
                 (peakMemory() - before) / 1e6);
     }
 

@@ -41,10 +41,7 @@ public final class LoadRun {
             });
             Files.delete(out);
         }
-        Path status = Path.of("/proc/self/status");
-        if (Files.exists(status)) {
-            Files.readAllLines(status).stream().filter(line -> line.startsWith("VmHWM:")).forEach(System.out::println);
-        }
+        System.out.printf(Locale.ROOT, "peak %.0f MB%n", ProcessMemory.peak() / 1e6);
     }
 
     private static void print(String what, int runs, Runnable body) {

@@ -40,12 +40,12 @@ final class InfoCommand implements Callable<Integer> {
             throw new ParameterException(spec.commandLine(), "--seconds is " + seconds + " but must be in (0, 86400].");
         }
         PrintWriter out = spec.commandLine().getOut();
-        try (Checkpoint open = Models.open(checkpoint)) {
-            open.load().parameters().close(); // a file whose tensors do not fit is not described as if they did
+        // Loaded, since a file whose tensors do not fit must not be described as if they did.
+        try (Checkpoint open = Models.open(checkpoint); var parameters = open.load().parameters()) {
             Description description = open.description();
             out.println(checkpoint);
             section(out, "model", modelOf(description));
-            section(out, "parameters", parametersOf(open));
+            section(out, "parameters", parametersOf(parameters));
             section(out, "use", useOf(description));
             section(out, "provenance", description.provenance());
             out.println("labels (" + description.labels().size() + ")");
@@ -61,19 +61,18 @@ final class InfoCommand implements Callable<Integer> {
         return lines;
     }
 
-    private static Map<String, String> parametersOf(Checkpoint checkpoint) {
+    private static Map<String, String> parametersOf(io.audiomamba.model.Parameters parameters) {
         Map<String, Long> modules = new LinkedHashMap<>();
-        checkpoint.tensors().forEach((name, tensor) -> {
-            boolean isStatistic = name.contains("running_") || name.endsWith("num_batches_tracked");
-            if (!isStatistic) {
+        parameters.tensors().forEach((name, tensor) -> {
+            if (!parameters.isBuffer(name)) {
                 String[] parts = name.split("\\.");
                 String module = parts[0].equals("layers") ? parts[0] + "." + parts[1] : parts[0];
-                modules.merge(module, tensor.elements(), Long::sum);
+                modules.merge(module, tensor.numel(), Long::sum);
             }
         });
         Map<String, String> lines = new LinkedHashMap<>();
         modules.forEach((module, count) -> lines.put(module, count(count)));
-        lines.put("total", count(modules.values().stream().mapToLong(Long::longValue).sum()));
+        lines.put("total", count(parameters.count()));
         return lines;
     }
 
