@@ -43,7 +43,7 @@ public final class DepthwiseSilu {
             y = call.forward();
         }
         Tensor[] inputs = bias == null ? new Tensor[] {call.x(), weight} : new Tensor[] {call.x(), weight, bias};
-        return GradientTape.differentiable(y, inputs, null, call::backward);
+        return GradientTape.differentiable(y, inputs, inputs, call::backward);
     }
 
     /** Whether tokens follow one another at one distance, even so that two channels can be read at once. */
@@ -53,7 +53,7 @@ public final class DepthwiseSilu {
                 && step % 2 == 0 && x.storage_offset() % 2 == 0;
     }
 
-    /** All tensors are inputs of the operation: the tape keeps those for the backward pass, and no others. */
+    /** The tape keeps all of its tensors for the backward pass. */
     private record Call(Tensor x, Tensor weight, Tensor bias) {
 
         private CudaModule module() {

@@ -45,10 +45,10 @@ public final class FusedLayerNorm {
         try (var _ = new NoGradGuard()) {
             y = call.forward(bias);
         }
-        return GradientTape.differentiable(y, inputs, null, call::backward);
+        return GradientTape.differentiable(y, inputs, new Tensor[] {rows, weight}, call::backward);
     }
 
-    /** All tensors are inputs of the operation: the tape keeps those for the backward pass, and no others. */
+    /** The tape keeps all of its tensors for the backward pass. */
     private record Call(Tensor x, Tensor weight, ScalarType type, double epsilon) {
 
         private int rows() {

@@ -46,6 +46,11 @@ public final class LinearProduct {
         if (isOurs(x, weight, bias)) {
             return inParts(x, weight, bias, false);
         }
+        return whole(x, weight, bias);
+    }
+
+    /** The product as LibTorch computes it, with a gradient where one is wanted. */
+    static Tensor whole(Tensor x, Tensor weight, Tensor bias) {
         if (x.is_cpu()) {
             Natives.setBlasThreads(torch.get_num_threads());
         }
@@ -56,7 +61,7 @@ public final class LinearProduct {
     public static Tensor applyGelu(Tensor x, Tensor weight, Tensor bias) {
         return isOurs(x, weight, bias) && Workers.hasVectorApi()
                 ? inParts(x, weight, bias, true)
-                : Tensors.scoped(() -> torch.gelu(apply(x, weight, bias)));
+                : Tensors.scoped(() -> FeedForward.gelu(apply(x, weight, bias)));
     }
 
     private static boolean isOurs(Tensor x, Tensor weight, Tensor bias) {

@@ -1,6 +1,7 @@
 package io.audiomamba.model;
 
 import io.audiomamba.fused.DepthwiseSilu;
+import io.audiomamba.fused.Im2colConvolution;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -54,6 +55,9 @@ final class Conv2d {
 
     /** (B, H, W, in) to (B, H', W', out), contiguous. */
     Tensor forward(Tensor x) {
+        if (groups == 1 && Im2colConvolution.supports(x)) {
+            return Im2colConvolution.apply(x, weight, bias, window.stride(), window.padding());
+        }
         // A channels-last tensor seen as (B, C, H, W) is what LibTorch calls channels_last: no copy either way.
         Tensor y = torch.conv2d(x.permute(0, 3, 1, 2), weight,
                 bias == null ? new TensorOptional() : new TensorOptional(bias),

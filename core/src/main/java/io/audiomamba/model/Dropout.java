@@ -1,5 +1,6 @@
 package io.audiomamba.model;
 
+import io.audiomamba.fused.Residual;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -15,8 +16,12 @@ final class Dropout {
 
     /** The sum of {@code x} and residual branch number {@code index}, which drop path may leave out. */
     static Tensor residual(Tensor x, Tensor branch, int index, Pass pass) {
-        return pass.dropPath() == null
-                ? x.add(branch)
-                : torch.addcmul(x, branch, pass.dropPath().select(0, index).view(-1, 1, 1, 1).to(branch.scalar_type()));
+        if (pass.dropPath() == null) {
+            return x.add(branch);
+        }
+        Tensor kept = pass.dropPath().select(0, index).to(branch.scalar_type());
+        return Residual.supports(x, branch)
+                ? Residual.apply(x, branch, kept)
+                : torch.addcmul(x, branch, kept.view(-1, 1, 1, 1));
     }
 }

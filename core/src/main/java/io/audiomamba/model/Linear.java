@@ -1,6 +1,6 @@
 package io.audiomamba.model;
 
-import io.audiomamba.fused.GeluLinear;
+import io.audiomamba.fused.FeedForward;
 import io.audiomamba.fused.LinearProduct;
 import io.audiomamba.torch.GradientTape;
 import io.audiomamba.torch.Tensors;
@@ -18,14 +18,13 @@ final class Linear {
     }
 
     /**
-     * Two layers with biases and GELU between them: (..., in of the first) to (..., out of the second). In training the
-     * widest tensor is kept, and GELU belongs to the second; otherwise it is passed through once, and GELU belongs to
-     * the first.
+     * Two layers with biases and GELU between them: (..., in of the first) to (..., out of the second). Without a
+     * gradient the widest tensor is passed through once: GELU belongs to the first layer.
      */
     static Tensor forward(Linear first, Linear second, Tensor x) {
         Tensor[] operands = {x, first.weight, first.bias, second.weight, second.bias};
         return GradientTape.isNeededFor(operands)
-                ? GeluLinear.apply(first.forward(x), second.weight, second.bias)
+                ? FeedForward.apply(x, first.weight, first.bias, second.weight, second.bias)
                 : Tensors.scoped(() -> second.forward(LinearProduct.applyGelu(x, first.weight, first.bias)));
     }
 

@@ -56,7 +56,7 @@ public final class Ss2d {
     /** (B, H, W, C) to (B, H, W, C). */
     public Tensor forward(Tensor x, Pass pass) {
         Tensor projected = pass.show("in_proj_out", inProjection.forward(x));
-        Tensor y = outNorm.forward(scan(projected.narrow(-1, 0, inner), pass), pass);
+        Tensor y = outNorm.forward(scan(form.gated() ? projected.narrow(-1, 0, inner) : projected, pass), pass);
         y = pass.show("y_norm", y);
         if (form.outputActivated()) {
             y = torch.gelu(y);

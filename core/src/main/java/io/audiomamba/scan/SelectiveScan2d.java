@@ -1,6 +1,8 @@
 package io.audiomamba.scan;
 
 import io.audiomamba.torch.GradientTape;
+import java.util.Arrays;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 
@@ -33,7 +35,9 @@ public final class SelectiveScan2d {
         try (var _ = new NoGradGuard()) {
             result = kernel.forward(inputs, withBackward);
         }
-        return GradientTape.differentiable(result.merged(), inputs.tensors(), result.kept(),
+        Tensor[] kept = Stream.concat(Arrays.stream(inputs.tensors()), Stream.ofNullable(result.kept()))
+                .toArray(Tensor[]::new);
+        return GradientTape.differentiable(result.merged(), inputs.tensors(), kept,
                 gradMerged -> kernel.backward(inputs, result.kept(), gradMerged).tensors());
     }
 }

@@ -69,13 +69,12 @@ public final class GradientTape implements AutoCloseable {
      *
      * @param value    the operation's result; nobody else may write to it
      * @param inputs   the operation's inputs; those that require no gradient get none
-     * @param kept     what else the backward pass needs; null if nothing
-     * @param backward called at most once, in the backward pass; it may use {@code inputs} and {@code kept}, which live
-     *                 until then
+     * @param kept     what the backward pass needs of inputs and else: only this lives until then
+     * @param backward called at most once, in the backward pass
      * @return {@code value}, now with the graph's edges if an input requires a gradient
      * @throws IllegalStateException if a gradient is required and this thread has no open tape
      */
-    public static Tensor differentiable(Tensor value, Tensor[] inputs, Tensor kept, Backward backward) {
+    public static Tensor differentiable(Tensor value, Tensor[] inputs, Tensor[] kept, Backward backward) {
         if (isNeededFor(inputs)) {
             current().record(value, inputs, kept, backward);
         }
@@ -95,7 +94,7 @@ public final class GradientTape implements AutoCloseable {
         return tape;
     }
 
-    private void record(Tensor value, Tensor[] inputs, Tensor kept, Backward backward) {
+    private void record(Tensor value, Tensor[] inputs, Tensor[] kept, Backward backward) {
         Derivative derivative = hold(new Derivative(inputs, kept, backward));
         Delivery delivery = hold(new Delivery(derivative));
         derivatives.add(derivative);
@@ -160,25 +159,22 @@ public final class GradientTape implements AutoCloseable {
         private final boolean[] needed;
         private final transient Backward backward;
         /** What lives until the gradients are there; then its memory serves those of the next operation. */
-        private final List<Tensor> operands;
+        private final List<Tensor> kept;
         private TensorVector gradients;
 
-        Derivative(Tensor[] inputs, Tensor kept, Backward backward) {
+        Derivative(Tensor[] inputs, Tensor[] kept, Backward backward) {
             this.backward = backward;
-            operands = new ArrayList<>(Arrays.asList(inputs));
+            this.kept = new ArrayList<>(Arrays.asList(kept));
             needed = new boolean[inputs.length];
             for (int i = 0; i < inputs.length; i++) {
                 needed[i] = inputs[i].requires_grad();
             }
-            if (kept != null) {
-                operands.add(kept);
-            }
-            operands.forEach(Tensor::retainReference);
+            this.kept.forEach(Tensor::retainReference);
         }
 
         synchronized void release() {
-            operands.forEach(Tensor::releaseReference);
-            operands.clear();
+            kept.forEach(Tensor::releaseReference);
+            kept.clear();
         }
 
         @Override

@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
@@ -90,6 +91,62 @@ class FusedTest {
         compare(List.of(torch.randn(2, 6, 11, 80), torch.randn(40, 1, 3, 3)), ScalarType.Float,
                 in -> DepthwiseSilu.apply(in[0].narrow(-1, 0, 40), in[1], null),
                 in -> silu(in[0].narrow(-1, 0, 40), in[1], new TensorOptional()));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,3,5,2", "7,16,64,16", "1000,96,384,96", "4099,48,30,8", "33,768,3072,768"})
+    void feedForwardEqualsLibTorchs(int rows, int in, int hidden, int out) {
+        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
+            compare(List.of(torch.randn(rows, in), scaledNormal(hidden, in), torch.randn(hidden),
+                    scaledNormal(out, hidden), torch.randn(out)), type,
+                    x -> FeedForward.apply(x[0], x[1], x[2], x[3], x[4]),
+                    x -> torch.linear(torch.gelu(torch.linear(x[0], x[1], new TensorOptional(x[2]))), x[3],
+                            new TensorOptional(x[4])));
+        }
+    }
+
+    private static Tensor scaledNormal(long out, long in) {
+        return torch.randn(out, in).mul(new Scalar(1 / Math.sqrt(in)));
+    }
+
+    @Test
+    void geluEqualsLibTorchs() {
+        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
+            Tensor x = torch.cat(new TensorVector(torch.randn(999), Tensors.of(
+                    new float[] {0, -0f, 30, -30, 5, -5, 1e-6f, -1e-6f, 1e20f, -1e20f, Float.POSITIVE_INFINITY}, 11)),
+                    0).to(type);
+            Tensor right = torch.gelu(x.to(ScalarType.Double));
+            Tensor y = FeedForward.gelu(x.to(gpu, type)).cpu();
+            assertThat(y.isnan().any().item_bool()).isFalse();
+            assertThat(
+                    torch.allclose(y.to(ScalarType.Double), right, type == ScalarType.Float ? 1e-6 : 1e-2, 5e-7, true))
+                    .as("GELU in " + type).isTrue();
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1,1,1", "3,5,7,9", "4,16,16,48", "128,8,8,96", "2,3,1,20"})
+    void residualEqualsLibTorchs(int batch, int height, int width, int channels) {
+        Tensor kept = torch.bernoulli(torch.full(new long[] {batch}, new Scalar(0.7))).mul(new Scalar(1.25));
+        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
+            compare(List.of(torch.randn(batch, height, width, channels), torch.randn(batch, height, width, channels)),
+                    type, in -> Residual.apply(in[0], in[1].to(type), kept.to(gpu, type)),
+                    in -> in[0].add(in[1].mul(kept.view(-1, 1, 1, 1))));
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,1,1,1,3,1,1,2", "2,7,9,3,3,2,1,5", "3,16,16,1,3,2,1,48", "2,13,8,3,4,4,0,96", "1,33,65,7,3,2,1,8"})
+    void convolutionOfFewChannelsEqualsLibTorchs(int batch, int height, int width, int channels, int kernel, int stride,
+            int padding, int out) {
+        List<Tensor> operands = List.of(torch.randn(batch, channels, height, width),
+                torch.randn(out, channels, kernel, kernel).mul(new Scalar(0.3)), torch.randn(out));
+        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
+            compare(operands, type,
+                    in -> Im2colConvolution.apply(in[0].permute(0, 2, 3, 1), in[1], in[2], stride, padding),
+                    in -> torch.conv2d(in[0], in[1], new TensorOptional(in[2]), new long[] {stride, stride},
+                            new long[] {padding, padding}, new long[] {1, 1}, 1).permute(0, 2, 3, 1));
+        }
     }
 
     @Test

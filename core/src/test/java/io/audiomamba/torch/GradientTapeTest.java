@@ -22,7 +22,7 @@ class GradientTapeTest {
         }
         Tensor xData = x.detach();
         Tensor wData = w.detach();
-        return GradientTape.differentiable(y, new Tensor[] {x, w}, null,
+        return GradientTape.differentiable(y, new Tensor[] {x, w}, new Tensor[] {xData, wData},
                 grad -> new Tensor[] {grad.mul(wData), grad.mul(xData)});
     }
 
@@ -87,7 +87,7 @@ class GradientTapeTest {
     void anExceptionInTheBackwardPassReachesTheCallerAndSparesTheNextStep() {
         try (var _ = new GradientTape(); var _ = new PointerScope()) {
             Tensor x = torch.ones(3).requires_grad_(true);
-            Tensor y = GradientTape.differentiable(torch.ones(3), new Tensor[] {x}, null, grad -> {
+            Tensor y = GradientTape.differentiable(torch.ones(3), new Tensor[] {x}, new Tensor[0], grad -> {
                 throw new IllegalStateException("no gradient today");
             });
             assertThatThrownBy(y.sum()::backward).hasMessageContaining("no gradient today");
