@@ -6,6 +6,8 @@ import io.audiomamba.torch.CudaModule.Extent;
 import io.audiomamba.torch.GradientTape;
 import io.audiomamba.torch.Tensors;
 import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -33,23 +35,25 @@ public final class FusedLayerNorm {
 
     /**
      * @param x      (..., C), float32, bfloat16 or float16
+     * @param shift  (C), float32, what is added to x first, such as the bias of a convolution; or null
      * @param weight (C), float32
      * @param bias   (C), float32
      * @return in the shape of x, and in its type or that of {@linkplain Autocast mixed precision}
      */
-    public static Tensor apply(Tensor x, Tensor weight, Tensor bias, double epsilon) {
+    public static Tensor apply(Tensor x, Tensor shift, Tensor weight, Tensor bias, double epsilon) {
         Tensor rows = x.contiguous();
-        Call call = new Call(rows, weight, Autocast.resultType(x), epsilon);
-        Tensor[] inputs = {rows, weight, bias};
+        Call call = new Call(rows, shift, weight, Autocast.resultType(x), epsilon);
+        Tensor[] inputs = shift == null ? new Tensor[] {rows, weight, bias} : new Tensor[] {rows, weight, bias, shift};
+        Tensor[] kept = shift == null ? new Tensor[] {rows, weight} : new Tensor[] {rows, weight, shift};
         Tensor y;
         try (var _ = new NoGradGuard()) {
             y = call.forward(bias);
         }
-        return GradientTape.differentiable(y, inputs, new Tensor[] {rows, weight}, call::backward);
+        return GradientTape.differentiable(y, inputs, kept, call::backward);
     }
 
     /** The tape keeps all of its tensors for the backward pass. */
-    private record Call(Tensor x, Tensor weight, ScalarType type, double epsilon) {
+    private record Call(Tensor x, Tensor shift, Tensor weight, ScalarType type, double epsilon) {
 
         private int rows() {
             return Math.toIntExact(x.numel() / x.size(-1));
@@ -62,22 +66,26 @@ public final class FusedLayerNorm {
         private CudaModule module() {
             return CudaModule.of(FusedLayerNorm.class, "layer_norm.cu",
                     List.of("CHANNELS=" + x.size(-1), "EPSILON=" + (float) epsilon + "f",
-                            "IN=" + CudaModule.code(x.scalar_type().intern()), "OUT=" + CudaModule.code(type)),
+                            "IN=" + CudaModule.code(x.scalar_type().intern()), "OUT=" + CudaModule.code(type),
+                            "SHIFTED=" + (shift == null ? 0 : 1)),
                     x.device().index());
         }
 
         Tensor forward(Tensor bias) {
             Tensor y = Tensors.emptyBeside(x, type, Tensors.shape(x));
-            module().launch("forward", extent(), x, weight, bias, y, rows());
+            module().launch("forward", extent(), x, shift, weight, bias, y, rows());
             return y;
         }
 
         Tensor[] backward(Tensor gradY) {
             Tensor gradX = torch.empty_like(x);
-            Tensor parameters = Tensors.emptyBeside(x, ScalarType.Float, extent().x(), 2, x.size(-1));
-            module().launch("backward", extent(), x, weight, gradY.to(type).contiguous(), gradX, parameters, rows());
+            int parameterCount = shift == null ? 2 : 3;
+            Tensor parameters = Tensors.emptyBeside(x, ScalarType.Float, extent().x(), parameterCount, x.size(-1));
+            module().launch("backward", extent(), x, shift, weight, gradY.to(type).contiguous(), gradX, parameters,
+                    rows());
             Tensor sums = parameters.sum(0);
-            return new Tensor[] {gradX, sums.select(0, 0), sums.select(0, 1)};
+            return Stream.concat(Stream.of(gradX), IntStream.range(0, parameterCount).mapToObj(i -> sums.select(0, i)))
+                    .toArray(Tensor[]::new);
         }
     }
 }

@@ -55,7 +55,23 @@ final class Conv2d {
 
     /** (B, H, W, in) to (B, H', W', out), contiguous. */
     Tensor forward(Tensor x) {
-        if (groups == 1 && Im2colConvolution.supports(x)) {
+        return forward(x, bias);
+    }
+
+    /** (B, H, W, in) to (B, H', W', out), normalised. */
+    Tensor forward(Tensor x, Norm norm, Pass pass) {
+        // On a GPU LibTorch adds the bias in a pass of its own.
+        return x.is_cuda() && !isFewChannels(x)
+                ? norm.forward(forward(x, null), bias, pass)
+                : norm.forward(forward(x), pass);
+    }
+
+    private boolean isFewChannels(Tensor x) {
+        return groups == 1 && Im2colConvolution.supports(x);
+    }
+
+    private Tensor forward(Tensor x, Tensor bias) {
+        if (isFewChannels(x)) {
             return Im2colConvolution.apply(x, weight, bias, window.stride(), window.padding());
         }
         // A channels-last tensor seen as (B, C, H, W) is what LibTorch calls channels_last: no copy either way.

@@ -54,7 +54,7 @@ sealed interface Downsample {
 
         @Override
         public Tensor forward(Tensor x, Pass pass) {
-            return norm.forward(convolution.forward(x), pass);
+            return convolution.forward(x, norm, pass);
         }
     }
 }

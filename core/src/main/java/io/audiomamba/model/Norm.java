@@ -12,7 +12,16 @@ sealed interface Norm {
     double EPSILON = 1e-5;
 
     /** Keeps the shape. */
-    Tensor forward(Tensor x, Pass pass);
+    default Tensor forward(Tensor x, Pass pass) {
+        return forward(x, null, pass);
+    }
+
+    /** Of {@code x} and a {@code shift} (C), unless that is null, together. */
+    Tensor forward(Tensor x, Tensor shift, Pass pass);
+
+    private static Tensor shifted(Tensor x, Tensor shift) {
+        return shift == null ? x : x.add(shift.to(x.scalar_type()));
+    }
 
     /** The normalisation that {@code kind} names. */
     static Norm of(ModelConfig.Normalization kind, Parameters.Scope scope, long channels) {
@@ -34,10 +43,10 @@ sealed interface Norm {
         }
 
         @Override
-        public Tensor forward(Tensor x, Pass pass) {
+        public Tensor forward(Tensor x, Tensor shift, Pass pass) {
             return FusedLayerNorm.supports(x)
-                    ? FusedLayerNorm.apply(x, weight, bias, EPSILON)
-                    : torch.layer_norm(x, new long[] {weight.size(0)}, new TensorOptional(weight),
+                    ? FusedLayerNorm.apply(x, shift, weight, bias, EPSILON)
+                    : torch.layer_norm(shifted(x, shift), new long[] {weight.size(0)}, new TensorOptional(weight),
                             new TensorOptional(bias), EPSILON, false);
         }
     }
@@ -62,12 +71,12 @@ sealed interface Norm {
         }
 
         @Override
-        public Tensor forward(Tensor x, Pass pass) {
+        public Tensor forward(Tensor x, Tensor shift, Pass pass) {
             if (pass.training()) {
                 batches.add_(new Scalar(1));
             }
             // LibTorch wants the channels second.
-            Tensor normalised = torch.batch_norm(x.transpose(1, -1), new TensorOptional(weight),
+            Tensor normalised = torch.batch_norm(shifted(x, shift).transpose(1, -1), new TensorOptional(weight),
                     new TensorOptional(bias), new TensorOptional(mean), new TensorOptional(variance), pass.training(),
                     MOMENTUM, EPSILON, false);
             return normalised.transpose(1, -1).contiguous();

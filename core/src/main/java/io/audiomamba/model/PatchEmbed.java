@@ -30,7 +30,7 @@ sealed interface PatchEmbed {
 
         @Override
         public Tensor forward(Tensor image, Pass pass) {
-            return norm.forward(convolution.forward(image), pass);
+            return convolution.forward(image, norm, pass);
         }
     }
 
@@ -53,8 +53,8 @@ sealed interface PatchEmbed {
 
         @Override
         public Tensor forward(Tensor image, Pass pass) {
-            Tensor half = torch.gelu(firstNorm.forward(first.forward(image), pass));
-            return secondNorm.forward(second.forward(half), pass);
+            Tensor half = torch.gelu(first.forward(image, firstNorm, pass));
+            return second.forward(half, secondNorm, pass);
         }
     }
 }

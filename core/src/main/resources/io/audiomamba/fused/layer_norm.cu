@@ -1,5 +1,6 @@
 // Layer normalisation of rows of C values (CHANNELS), and its gradient: io.audiomamba.fused.FusedLayerNorm launches
-// these kernels, compiled with CHANNELS, EPSILON, IN and OUT (types of x and y) defined.
+// these kernels, compiled with CHANNELS, EPSILON, IN and OUT (types of x and y) and SHIFTED (whether a shift is added to
+// each row first) defined.
 //
 // A group of LANES neighbouring lanes holds a row in registers, so memory is read once and written once; the gradient
 // computes mean and deviation anew instead of keeping them. Rows are dealt to warps in turn.
@@ -86,6 +87,25 @@ __device__ float mean(const Turn& turn, Term term) {
     return sum * (1.f / C);
 }
 
+// The rows' sums with a shift, where there is one.
+struct Shift {
+    Row shift;
+    __device__ Shift(const float* from, const Turn& turn) {
+        if (SHIFTED) {
+            shift.readParameter(from, turn);
+        }
+    }
+    __device__ void addTo(Row& row) const {
+#pragma unroll
+        for (int p = 0; p < PARTS && SHIFTED; p++) {
+#pragma unroll
+            for (int v = 0; v < V; v++) {
+                row.x[p][v] += shift.x[p][v];
+            }
+        }
+    }
+};
+
 // Makes of x its normalised form; returns the reciprocal of its deviation.
 __device__ float normalise(Row& row, const Turn& turn) {
     float middle = mean(turn, [&](int p, int v) { return row.x[p][v]; });
@@ -104,14 +124,17 @@ __device__ float normalise(Row& row, const Turn& turn) {
     return scale;
 }
 
-extern "C" __global__ void forward(const In* x, const float* weight, const float* bias, Out* y, int rows) {
+extern "C" __global__ void forward(const In* x, const float* shift, const float* weight, const float* bias, Out* y,
+        int rows) {
     Turn turn(rows);
+    Shift shifted(shift, turn);
     Row w, b;
     w.readParameter(weight, turn);
     b.readParameter(bias, turn);
     for (; turn.more(); turn.row += turn.step) {
         Row row;
         row.read(x, turn);
+        shifted.addTo(row);
         normalise(row, turn);
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {
@@ -124,23 +147,26 @@ extern "C" __global__ void forward(const In* x, const float* weight, const float
     }
 }
 
-// parameters: (blocks, 2, C), each block's sums of the gradients of weight and bias.
-extern "C" __global__ void backward(const In* x, const float* weight, const Out* gradY, In* gradX, float* parameters,
-        int rows) {
+// parameters: (blocks, 2 or 3, C), each block's sums of the gradients of weight, bias and shift.
+extern "C" __global__ void backward(const In* x, const float* shift, const float* weight, const Out* gradY, In* gradX,
+        float* parameters, int rows) {
+    constexpr int PARAMETERS = SHIFTED ? 3 : 2;
     Turn turn(rows);
-    Row w, gradWeight = {}, gradBias = {};
+    Shift shifted(shift, turn);
+    Row w, gradients[PARAMETERS] = {};
     w.readParameter(weight, turn);
     for (; turn.more(); turn.row += turn.step) {
         Row row, g;
         row.read(x, turn);
         g.read(gradY, turn);
+        shifted.addTo(row);
         float scale = normalise(row, turn);
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {
 #pragma unroll
             for (int v = 0; v < V; v++) {
-                gradWeight.x[p][v] += g.x[p][v] * row.x[p][v];
-                gradBias.x[p][v] += g.x[p][v];
+                gradients[0].x[p][v] += g.x[p][v] * row.x[p][v];
+                gradients[1].x[p][v] += g.x[p][v];
                 g.x[p][v] *= w.x[p][v];
             }
         }
@@ -151,25 +177,29 @@ extern "C" __global__ void backward(const In* x, const float* weight, const Out*
 #pragma unroll
             for (int v = 0; v < V; v++) {
                 g.x[p][v] = scale * (g.x[p][v] - along - row.x[p][v] * across);
+                if (SHIFTED && turn.holds(p)) {
+                    gradients[PARAMETERS - 1].x[p][v] += g.x[p][v];
+                }
             }
         }
         g.write(gradX, turn);
     }
-    __shared__ float sums[2][C];
+    __shared__ float sums[PARAMETERS][C];
     for (int group = 0; group < blockDim.x / LANES; group++) { // one after the other: the same sum in every run
         if (threadIdx.x / LANES == group) {
 #pragma unroll
             for (int p = 0; p < PARTS; p++) {
                 for (int v = 0; v < V && p * LANES + turn.lane < VECTORS; v++) {
-                    float* at = &sums[0][turn.channel(p) + v];
-                    at[0] = group == 0 ? gradWeight.x[p][v] : at[0] + gradWeight.x[p][v];
-                    at[C] = group == 0 ? gradBias.x[p][v] : at[C] + gradBias.x[p][v];
+                    for (int i = 0; i < PARAMETERS; i++) {
+                        float* at = &sums[i][turn.channel(p) + v];
+                        *at = group == 0 ? gradients[i].x[p][v] : *at + gradients[i].x[p][v];
+                    }
                 }
             }
         }
         __syncthreads();
     }
-    for (int i = threadIdx.x; i < 2 * C; i += blockDim.x) {
-        parameters[(long long)blockIdx.x * 2 * C + i] = sums[0][i];
+    for (int i = threadIdx.x; i < PARAMETERS * C; i += blockDim.x) {
+        parameters[(long long)blockIdx.x * PARAMETERS * C + i] = sums[0][i];
     }
 }

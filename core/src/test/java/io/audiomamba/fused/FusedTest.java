@@ -58,7 +58,17 @@ class FusedTest {
             compare(List.of(torch.randn(rows, channels).mul(new Scalar(3.0)).add(new Scalar(0.5)),
                     torch.randn(channels),
                     torch.randn(channels)), type,
-                    in -> FusedLayerNorm.apply(in[0], in[1], in[2], 1e-5), FusedTest::layerNorm);
+                    in -> FusedLayerNorm.apply(in[0], null, in[1], in[2], 1e-5), FusedTest::layerNorm);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,3", "1000,48", "4099,96", "33,768", "9,1000"})
+    void layerNormOfShiftedEqualsLibTorchs(int rows, int channels) {
+        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
+            compare(List.of(torch.randn(rows, channels), torch.randn(channels), torch.randn(channels),
+                    torch.randn(channels)), type, in -> FusedLayerNorm.apply(in[0], in[3], in[1], in[2], 1e-5),
+                    in -> layerNorm(new Tensor[] {in[0].add(in[3]), in[1], in[2]}));
         }
     }
 
@@ -153,7 +163,7 @@ class FusedTest {
     void mixedPrecisionGivesBfloat16() {
         Tensor x = torch.randn(4, 96).to(gpu, ScalarType.Float);
         Tensor ones = torch.ones(96).to(gpu, ScalarType.Float);
-        Tensor y = Autocast.bfloat16(() -> FusedLayerNorm.apply(x, ones, ones, 1e-5));
+        Tensor y = Autocast.bfloat16(() -> FusedLayerNorm.apply(x, null, ones, ones, 1e-5));
         assertThat(y.scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
     }
 
