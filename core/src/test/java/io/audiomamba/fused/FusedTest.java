@@ -123,7 +123,7 @@ class FusedTest {
     void geluEqualsLibTorchs() {
         for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
             Tensor x = torch.cat(new TensorVector(torch.randn(999), Tensors.of(
-                    new float[] {0, -0f, 30, -30, 5, -5, 1e-6f, -1e-6f, 1e20f, -1e20f, Float.POSITIVE_INFINITY}, 11)),
+                    new float[] {0, -0f, 30, -30, 5, -5, 1e-6f, -1e-6f, 6e4f, -6e4f, Float.POSITIVE_INFINITY}, 11)),
                     0).to(type);
             Tensor right = torch.gelu(x.to(ScalarType.Double));
             Tensor y = FeedForward.gelu(x.to(gpu, type)).cpu();
