@@ -21,8 +21,12 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 public final class FusedLayerNorm {
 
     private static final int THREADS = 256;
-    /** Rows are dealt to so many blocks at the most; the backward pass writes a sum for each. */
-    private static final int MOST_BLOCKS = 1056;
+    /**
+     * Narrow rows are dealt to so many blocks at the most, wider ones to fewer: what a GPU of 132 multiprocessors holds at
+     * once. The backward pass writes a sum for each block.
+     */
+    private static final int MOST_BLOCKS = 528;
+    private static final int NARROW = 192;
     /** Wider rows do not fit into the registers. */
     private static final int MOST_CHANNELS = 1024;
 
@@ -60,7 +64,8 @@ public final class FusedLayerNorm {
         }
 
         private Extent extent() {
-            return new Extent(Math.min(MOST_BLOCKS, Math.ceilDiv(rows(), THREADS / 32)), 1, 1, THREADS);
+            int most = MOST_BLOCKS * NARROW / Math.max(NARROW, (int) x.size(-1));
+            return new Extent(Math.min(most, Math.ceilDiv(rows(), THREADS / 32)), 1, 1, THREADS);
         }
 
         private CudaModule module() {
