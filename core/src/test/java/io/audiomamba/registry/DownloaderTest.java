@@ -16,6 +16,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.Semaphore;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -175,17 +176,22 @@ class DownloaderTest {
         };
     }
 
+    /** It hangs up when all has arrived: Java's client forgets what nobody has read by then. */
     @Test
     void aServerThatPromisesMoreThanItSends() throws IOException {
+        Semaphore arrived = new Semaphore(0);
         FileServer.Answer liar = request -> {
             request.sendResponseHeaders(200, CONTENT.length + 10L);
             request.getResponseBody().write(CONTENT);
+            request.getResponseBody().flush();
+            arrived.acquireUninterruptibly();
         };
         FileServer.Answer[] always = new FileServer.Answer[50];
         Arrays.fill(always, liar);
         try (FileServer server = new FileServer(CONTENT, always)) {
-            assertThatThrownBy(() -> fetch(server)).isInstanceOf(EnvironmentException.class)
-                    .hasMessageContaining("after 300000 bytes");
+            assertThatThrownBy(() -> downloader().fetch(server.url(), target(),
+                    (bytes, _) -> arrived.release(bytes == CONTENT.length ? 1 : 0)))
+                    .isInstanceOf(EnvironmentException.class).hasMessageContaining("after 300000 bytes");
         }
         assertThat(target()).doesNotExist();
     }
