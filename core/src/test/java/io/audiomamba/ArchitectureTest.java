@@ -25,7 +25,11 @@ class ArchitectureTest {
                 .definedBy("..audio..").layer("torch").definedBy("..torch..").layer("error").definedBy("..error..")
                 .layer("labels").definedBy("..labels..").layer("exchange").definedBy("..exchange..")
                 .layer("registry").definedBy("..registry..").layer("file").definedBy("..file..")
-                .whereLayer("file").mayOnlyBeAccessedByLayers("checkpoint").whereLayer("registry")
+                .whereLayer("file").mayOnlyBeAccessedByLayers("checkpoint", "exchange", "registry", "torch")
+                .whereLayer("torch")
+                .mayOnlyBeAccessedByLayers("api", "golden", "diagnosis", "checkpoint", "exchange", "model", "frontend",
+                        "scan", "fused", "audio")
+                .whereLayer("registry")
                 .mayOnlyBeAccessedByLayers("api")
                 .whereLayer("labels").mayOnlyBeAccessedByLayers("api", "exchange", "registry")
                 .whereLayer("exchange").mayOnlyBeAccessedByLayers("api", "golden", "registry")

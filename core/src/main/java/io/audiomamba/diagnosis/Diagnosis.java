@@ -12,6 +12,7 @@ import io.audiomamba.torch.Natives;
 import io.audiomamba.torch.Workers;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -58,7 +59,7 @@ public record Diagnosis(Map<String, String> facts, Map<String, String> timings, 
         facts.put("scan kernels", String.join(", ", ScanKernels.names(device)) + "; used: " + kernel.name());
         facts.put("GPU", Devices.gpus());
         facts.put("device", device.str().getString());
-        facts.put("natives", Natives.cacheFolder());
+        facts.put("natives", Natives.cacheFolder().map(Path::toString).orElse("no folder can be written to"));
         return facts;
     }
 

@@ -10,6 +10,7 @@ import io.audiomamba.checkpoint.StoredWeights;
 import io.audiomamba.checkpoint.TensorFile;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.file.Sha256;
 import io.audiomamba.labels.AudioSet;
 import io.audiomamba.labels.Labels;
 import io.audiomamba.model.AudioMamba;

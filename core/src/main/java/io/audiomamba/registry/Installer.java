@@ -4,7 +4,7 @@ import io.audiomamba.checkpoint.Description;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.exchange.ForeignCheckpoint;
-import io.audiomamba.exchange.Sha256;
+import io.audiomamba.file.Sha256;
 import io.audiomamba.labels.Labels;
 import io.audiomamba.model.Variants;
 import java.io.IOException;

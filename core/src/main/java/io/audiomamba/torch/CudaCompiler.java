@@ -5,17 +5,11 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.audiomamba.error.EnvironmentException;
-import java.io.IOException;
+import io.audiomamba.file.Sha256;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 
 /**
@@ -54,36 +48,9 @@ final class CudaCompiler {
      * @throws EnvironmentException with the compiler's first complaint if it cannot be made
      */
     static byte[] compile(String source, List<String> options) {
-        Path cached = Path.of(Natives.cacheFolder(), "audiomamba-cuda", key(source, options) + ".cubin");
-        try {
-            return Files.readAllBytes(cached);
-        } catch (IOException _) {
-            byte[] code = compileAnew(source, options);
-            keep(cached, code);
-            return code;
-        }
-    }
-
-    private static String key(String source, List<String> options) {
-        try {
-            String all = String.join("\n", description(), options.toString(), source);
-            byte[] hash = MessageDigest.getInstance("SHA-256").digest(all.getBytes(StandardCharsets.UTF_8));
-            return HexFormat.of().formatHex(hash);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every JDK has SHA-256", e);
-        }
-    }
-
-    /** A cache that cannot be written only costs the compiler's time again. */
-    private static void keep(Path cached, byte[] code) {
-        try {
-            Files.createDirectories(cached.getParent());
-            Path temporary = Files.createTempFile(cached.getParent(), "new", ".cubin");
-            Files.write(temporary, code);
-            Files.move(temporary, cached, StandardCopyOption.ATOMIC_MOVE);
-        } catch (IOException _) {
-            return;
-        }
+        String key = Sha256.of(String.join("\n", description(), options.toString(), source));
+        return new CudaCache(Natives.cacheFolder().map(folder -> folder.resolve("audiomamba-cuda"))).get(key,
+                () -> compileAnew(source, options));
     }
 
     private static byte[] compileAnew(String source, List<String> options) {

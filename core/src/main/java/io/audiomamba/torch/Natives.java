@@ -7,7 +7,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.pytorch.global.torch;
@@ -126,7 +128,8 @@ public final class Natives {
                 cause = cause.getCause();
             }
             return library + " cannot be loaded on " + Loader.getPlatform() + " (" + cause.getMessage() + "): " + needs
-                    + "it is unpacked to " + cacheFolder()
+                    + "it is unpacked to "
+                    + cacheFolder().map(Path::toString).orElse("no folder, since none can be written to,")
                     + " and needs 1 GB of room there; -Dorg.bytedeco.javacpp.cachedir=FOLDER names another.";
         }
     }
@@ -136,13 +139,13 @@ public final class Natives {
         return TorchLibrary.FOR_GPUS;
     }
 
-    /** Where the native libraries are unpacked to: the first folder of a few that can be written to. */
-    public static String cacheFolder() {
+    /** Where the native libraries are unpacked to: the first folder of a few that can be written to, if one can. */
+    public static Optional<Path> cacheFolder() {
         prepare();
         try {
-            return Loader.getCacheDir().getPath();
+            return Optional.of(Loader.getCacheDir().toPath());
         } catch (IOException e) {
-            return "no folder, since none can be written to,";
+            return Optional.empty();
         }
     }
 

@@ -7,7 +7,7 @@ import io.audiomamba.checkpoint.Checkpoint;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.EnvironmentException;
-import io.audiomamba.exchange.Sha256;
+import io.audiomamba.file.Sha256;
 import io.audiomamba.labels.Labels;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.Variants;

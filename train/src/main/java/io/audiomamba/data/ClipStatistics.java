@@ -1,10 +1,8 @@
 package io.audiomamba.data;
 
+import io.audiomamba.file.Sha256;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 
 /**
  * What one clip sounds like, in figures.
@@ -23,7 +21,7 @@ public record ClipStatistics(Clip clip, double seconds, int rate, double level, 
     private static final int BLOCK = 1 << 16;
 
     static ClipStatistics of(Clip clip, float[] samples, int rate) {
-        MessageDigest hash = sha256();
+        Sha256 hash = new Sha256();
         ByteBuffer rounded = ByteBuffer.allocate(BLOCK).order(ByteOrder.LITTLE_ENDIAN);
         double squares = 0;
         float largest = 0;
@@ -32,22 +30,14 @@ public record ClipStatistics(Clip clip, double seconds, int rate, double level, 
             largest = Math.max(largest, Math.abs(sample));
             rounded.putShort((short) Math.clamp(Math.round(32767 * sample), Short.MIN_VALUE, Short.MAX_VALUE));
             if (!rounded.hasRemaining()) {
-                hash.update(rounded.flip());
+                hash.add(rounded.flip());
                 rounded.clear();
             }
         }
-        hash.update(rounded.flip());
+        hash.add(rounded.flip());
         return new ClipStatistics(clip, (double) samples.length / rate, rate,
                 10 * Math.log10(squares / samples.length), 20 * Math.log10(largest),
-                HexFormat.of().formatHex(hash.digest()));
-    }
-
-    private static MessageDigest sha256() {
-        try {
-            return MessageDigest.getInstance("SHA-256");
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // every Java platform has it
-        }
+                hash.digits());
     }
 
     /** Whether no sample differs from zero. */
