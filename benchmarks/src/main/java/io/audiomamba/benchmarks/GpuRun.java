@@ -125,7 +125,7 @@ public final class GpuRun {
         ModelConfig named = Variants.named(variant.replaceFirst("^" + AUDIO, ""));
         ModelConfig config = variant.startsWith(AUDIO)
                 ? named.forAudio(InputKind.FOLDED_LOG_MEL, named.classes(), HeadKind.TOKEN_SEMANTIC)
-                : named.sized(named.inChannels(), named.classes());
+                : named;
         try (var _ = new PointerScope(); Parameters parameters = new Parameters(Parameters.Source.random(1))) {
             AudioMamba model = new AudioMamba(config, parameters);
             FlatParameters flat = new FlatParameters(parameters, device);

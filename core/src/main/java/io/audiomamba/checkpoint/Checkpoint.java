@@ -68,6 +68,7 @@ public final class Checkpoint implements AutoCloseable {
         return name;
     }
 
+    /** What the file says of itself. */
     public Description description() {
         return description;
     }

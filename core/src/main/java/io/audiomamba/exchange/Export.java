@@ -50,7 +50,7 @@ public final class Export {
         Map<String, RawTensor> converted = new LinkedHashMap<>();
         checkpoint.tensors().forEach((name, tensor) -> {
             RawTensor result = tensor.as(name.endsWith(COUNT) ? DType.I64 : type);
-            requireFinite(name, tensor, result);
+            requireFinite(checkpoint.name() + ": " + name, tensor, result);
             converted.put(name, result);
         });
         Map<String, RawTensor> named = KeyNames.foreign(converted, naming);

@@ -10,21 +10,15 @@ import org.bytedeco.pytorch.Tensor;
  */
 public final class AudioMamba {
 
-    private final ModelConfig config;
     private final InputStage input;
     private final Backbone backbone;
     private final Head head;
 
     /** Declares every tensor of the model in {@code parameters}, which must outlive it. */
     public AudioMamba(ModelConfig config, Parameters parameters) {
-        this.config = config;
         this.input = InputStage.of(parameters.root(), config);
         this.backbone = new Backbone(parameters.root(), config);
         this.head = Head.of(parameters.root(), config);
-    }
-
-    public ModelConfig config() {
-        return config;
     }
 
     /**

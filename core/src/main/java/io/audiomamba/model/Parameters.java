@@ -75,6 +75,7 @@ public final class Parameters implements AutoCloseable {
     private final Map<String, Tensor> tensors = new LinkedHashMap<>();
     private final Set<String> buffers = new LinkedHashSet<>();
 
+    /** A store without tensors, which a model's layers fill with those of {@code source}. */
     public Parameters(Source source) {
         this.source = source;
     }

@@ -53,18 +53,22 @@ public record ScanInputs(Tensor tokens, Tensor projections, Tensor dtWeight, Ten
         }
     }
 
+    /** B. */
     public int batch() {
         return (int) tokens.size(0);
     }
 
+    /** H. */
     public int height() {
         return (int) tokens.size(1);
     }
 
+    /** W. */
     public int width() {
         return (int) tokens.size(2);
     }
 
+    /** D. */
     public int channels() {
         return (int) tokens.size(3);
     }

@@ -16,6 +16,10 @@ public final class DeviceStream implements AutoCloseable {
     private final CUDAStream outer;
     private final CUDAStream own;
 
+    /**
+     * Opens a stream of {@code device} for this thread, behind what the thread has begun there. To be closed by the same
+     * thread.
+     */
     public DeviceStream(Device device) {
         if (!device.is_cuda()) {
             outer = null;

@@ -60,6 +60,7 @@ public final class GradientTape implements AutoCloseable {
     /** What a hook returned last on each thread: LibTorch copies it only after the hook has returned. */
     private final Map<Thread, Pointer> returned = new ConcurrentHashMap<>();
 
+    /** Opens a tape for this thread, in the place of one that is open already until this is closed. */
     public GradientTape() {
         CURRENT.set(this);
     }
