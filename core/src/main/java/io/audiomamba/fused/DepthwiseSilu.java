@@ -59,7 +59,10 @@ public final class DepthwiseSilu {
         private CudaModule module() {
             ScalarType type = x.scalar_type().intern();
             return CudaModule.of(DepthwiseSilu.class, "depthwise_silu.cu",
-                    List.of("CHANNELS=" + x.size(3), "TYPE=" + CudaModule.code(type)), x.device().index());
+                    List.of("CHANNELS=" + x.size(3), "TYPE=" + CudaModule.code(type), "WARPS=" + WARPS,
+                            "STRIP=" + STRIP,
+                            "TAPS=" + TAPS),
+                    x.device().index());
         }
 
         private Struct grid(long step) {

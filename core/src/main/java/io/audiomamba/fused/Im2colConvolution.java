@@ -69,7 +69,7 @@ public final class Im2colConvolution {
         }
 
         private int along(int dimension) {
-            return ((int) shape[dimension] + 2 * padding - kernel) / stride + 1;
+            return Math.floorDiv((int) shape[dimension] + 2 * padding - kernel, stride) + 1;
         }
 
         /** @param elements of which a block's threads do {@code perBlock} */

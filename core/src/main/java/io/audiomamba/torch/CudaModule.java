@@ -75,9 +75,18 @@ public final class CudaModule {
         }
     }
 
-    /** What {@code numbers.cuh} calls a type of numbers in memory; all but bfloat16 and float16 count as float32. */
+    /**
+     * What {@code numbers.cuh} calls a type of numbers in memory.
+     *
+     * @throws IllegalArgumentException if no kernel reads it: it is not float32, bfloat16 or float16
+     */
     public static int code(ScalarType type) {
-        return type == ScalarType.BFloat16 ? 1 : type == ScalarType.Half ? 2 : 0;
+        return switch (type) {
+            case Float -> 0;
+            case BFloat16 -> 1;
+            case Half -> 2;
+            default -> throw new IllegalArgumentException("the kernels do not read " + type);
+        };
     }
 
     /**

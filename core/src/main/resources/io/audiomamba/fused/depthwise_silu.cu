@@ -1,5 +1,5 @@
 // SiLU(3 x 3 depthwise convolution), channels last, and its gradient: io.audiomamba.fused.DepthwiseSilu launches these
-// kernels, compiled with CHANNELS and TYPE defined.
+// kernels, compiled with CHANNELS, TYPE, WARPS (of a block), STRIP and TAPS defined.
 //
 // A lane holds V channels; a warp works through strips of STRIP neighbouring tokens of a row. It reads all that a strip
 // needs before it computes, so that many reads are on their way at once: each token is read three times instead of
@@ -7,9 +7,6 @@
 
 constexpr int C = CHANNELS;
 constexpr int V = C % 2 == 0 ? 2 : 1;
-constexpr int STRIP = 8;
-constexpr int WARPS = 8; // of a block
-constexpr int TAPS = 9;
 
 typedef Type<TYPE>::of value;
 
