@@ -5,6 +5,8 @@ import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.torch.MemoryShortage;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
@@ -35,7 +37,18 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] arguments) {
-        System.exit(run(commandLine(), arguments));
+        Termination.prepare();
+        Termination.exit(run(commandLine(), new Output(new FileOutputStream(FileDescriptor.out)), arguments));
+    }
+
+    /** Runs a command that prints to {@code out}; its exit code. */
+    static int run(CommandLine line, Output out, String... arguments) {
+        line.setOut(out);
+        int code = run(line, arguments);
+        return out.failure().map(reason -> {
+            line.getErr().println("audiomamba: the output could not be written (" + reason + ").");
+            return ENVIRONMENT;
+        }).orElse(code);
     }
 
     /** Runs a command; its exit code. */
@@ -58,7 +71,6 @@ public final class Main {
     /** The parser of the command, with this project's error messages. */
     static CommandLine commandLine() {
         CommandLine line = new CommandLine(new Main());
-        line.setOut(new PrintWriter(System.out, true, StandardCharsets.UTF_8));
         line.setErr(new PrintWriter(System.err, true, StandardCharsets.UTF_8));
         line.setCaseInsensitiveEnumValuesAllowed(true);
         line.setParameterExceptionHandler((e, _) -> {

@@ -9,8 +9,6 @@ import io.audiomamba.train.TrainingRun;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
-import java.util.function.IntSupplier;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -72,7 +70,7 @@ final class TrainCommand implements Callable<Integer> {
         TrainingRun run = new TrainingRun(output, chosen, training, validation);
         TrainingRun.Setting setting = new TrainingRun.Setting(device.get(), weights, calibration,
                 half ? DType.F16 : DType.F32);
-        return stoppable(run, () -> {
+        return Termination.stoppable(run::stop, () -> {
             TrainingRun.Outcome outcome;
             try (TrainingProgress progress = new TrainingProgress(spec.commandLine().getErr(),
                     chosen.train().epochs())) {
@@ -80,25 +78,6 @@ final class TrainCommand implements Callable<Integer> {
             }
             return report(outcome);
         });
-    }
-
-    /** Runs {@code body}; when the process is told to end meanwhile, it first stops {@code run} and waits for it. */
-    private static int stoppable(TrainingRun run, IntSupplier body) {
-        CountDownLatch ended = new CountDownLatch(1);
-        Thread hook = new Thread(() -> {
-            run.stop();
-            try {
-                ended.await();
-            } catch (InterruptedException _) {
-                Thread.currentThread().interrupt();
-            }
-        }, "stop-training");
-        Runtime.getRuntime().addShutdownHook(hook);
-        try {
-            return body.getAsInt();
-        } finally {
-            ended.countDown();
-        }
     }
 
     private int report(TrainingRun.Outcome outcome) {

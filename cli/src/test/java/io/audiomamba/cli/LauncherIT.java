@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -35,7 +36,8 @@ class LauncherIT {
         builder.environment().putAll(environment);
         Process process = builder.start();
         assertThat(process.waitFor(5, TimeUnit.MINUTES)).isTrue();
-        return new Result(process.exitValue(), Files.readString(out), Files.readString(err));
+        String printed = Files.isRegularFile(out) ? Files.readString(out) : "";
+        return new Result(process.exitValue(), printed, Files.readString(err));
     }
 
     @Test
@@ -48,6 +50,18 @@ class LauncherIT {
         assertThat(tag.out).contains("dog", "rain");
         assertThat(tag.err).contains("absent.wav: there is no such file.");
         assertThat(tag.code).isEqualTo(Main.INPUT_FAILED);
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void outputThatCannotBeWrittenIsNotLostSilently() throws Exception {
+        Path full = Files.createSymbolicLink(folder.resolve("stdout"), Path.of("/dev/full"));
+        for (String command : List.of("models", "--help")) {
+            Result result = run(Map.of(), command);
+            assertThat(result.err).contains("audiomamba: the output could not be written");
+            assertThat(result.code).isEqualTo(Main.ENVIRONMENT);
+        }
+        Files.delete(full);
     }
 
     @Test

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
@@ -251,6 +252,30 @@ class MainTest {
         assertThat(err.toString().lines()).singleElement().asString()
                 .startsWith("audiomamba: The memory of the device cuda:0 does not suffice (2.00 GiB more were needed)");
         assertThat(code).isEqualTo(Main.ENVIRONMENT);
+    }
+
+    @Test
+    void anOutputThatBreaks() {
+        for (List<String> command : List.of(List.of("models"), List.of("tag", "--format", "csv", clip.toString()))) {
+            assertThat(printingInto("No space left on device", command)).isEqualTo(Main.ENVIRONMENT);
+            assertThat(printingInto("Broken pipe", command)).isEqualTo(Main.DONE);
+        }
+    }
+
+    private static int printingInto(String failure, List<String> command) {
+        CommandLine line = Main.commandLine();
+        StringWriter err = new StringWriter();
+        line.setErr(new PrintWriter(err, true));
+        int code = Main.run(line, new Output(new OutputStream() {
+            @Override
+            public void write(int b) throws IOException {
+                throw new IOException(failure);
+            }
+        }), command.toArray(String[]::new));
+        assertThat(err.toString()).isEqualTo(code == Main.DONE
+                ? ""
+                : "audiomamba: the output could not be written (" + failure + ")." + System.lineSeparator());
+        return code;
     }
 
     private static String failing(Error error) {

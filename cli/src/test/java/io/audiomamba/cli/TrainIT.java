@@ -124,6 +124,26 @@ class TrainIT {
         assertThat(folder.resolve("run").resolve("state.safetensors")).exists();
     }
 
+    /** OpenBLAS' exit handler would wait for threads that compute: now and then, for good. */
+    @Test
+    void aCrossValidationThatIsStopped() throws Exception {
+        Path list = Files.writeString(folder.resolve("folds.csv"), """
+                file,labels,fold
+                data/loud/0.wav,loud,1
+                data/loud/1.wav,loud,2
+                data/quiet/0.wav,quiet,1
+                data/quiet/1.wav,quiet,2
+                """);
+        for (int i = 0; i < 3; i++) {
+            Process process = start(List.of("bash", LAUNCHER.toString(), "crossval", "--recipe", "esc50", "--data",
+                    list.toString(), "-o", "runs", "--device", "cpu", "--set", "model.preset=nano_s1_chunky", "--set",
+                    "train.batch_size=2", "--set", "train.epochs=10000"));
+            readTo("epoch 2 ", process.inputReader());
+            process.toHandle().destroy();
+            toEnd(process, 143);
+        }
+    }
+
     /** A limit on the size of files does what a full disk would. */
     @Test
     void aFullDiskLeavesTheOldCheckpoint() throws Exception {
