@@ -8,6 +8,7 @@ import io.audiomamba.evaluation.Evaluation;
 import io.audiomamba.evaluation.EvaluationReport;
 import io.audiomamba.evaluation.Evaluator;
 import io.audiomamba.evaluation.LabelMap;
+import io.audiomamba.file.WholeFile;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.model.Parameters;
 import java.io.PrintWriter;
@@ -24,7 +25,7 @@ import picocli.CommandLine.Spec;
 /** {@code audiomamba evaluate}. */
 @Command(name = "evaluate", mixinStandardHelpOptions = true, description = {
         "Measures how well a model does on a dataset.",
-        "mAP, mAUC, d', lwlrap and accuracy with 95 % intervals by the bootstrap over clips, calibration error, and the"
+        "mAP, mAUC, d', lwlrap and accuracy with 95 %% intervals by the bootstrap over clips, calibration error, and the"
                 + " measures of each class."})
 final class EvaluateCommand implements Callable<Integer> {
 
@@ -73,10 +74,10 @@ final class EvaluateCommand implements Callable<Integer> {
         Evaluation evaluation = evaluate(fold == null ? dataset : dataset.fold(fold));
         evaluation.failures().values().forEach(reason -> err.println("audiomamba: " + reason));
         EvaluationReport report = new EvaluationReport(evaluation);
+        format.print(evaluation, report, spec.commandLine().getOut());
         if (output != null) {
             report.write(output);
         }
-        format.print(evaluation, report, spec.commandLine().getOut());
         return evaluation.failures().isEmpty() ? Main.DONE : Main.INPUT_FAILED;
     }
 
@@ -88,6 +89,9 @@ final class EvaluateCommand implements Callable<Integer> {
                     : LabelMap.read(labelMap, description.labels(), dataset.labels());
             Device where = device.get();
             Checkpoint.Loaded loaded = checkpoint.load();
+            if (output != null) {
+                WholeFile.createFolder(output); // rather than find out at the end that this cannot be done
+            }
             try (Parameters parameters = loaded.parameters();
                     ClipProgress progress = new ClipProgress(spec.commandLine().getErr(), "evaluating")) {
                 parameters.to(where);

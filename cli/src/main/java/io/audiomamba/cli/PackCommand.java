@@ -26,7 +26,7 @@ final class PackCommand implements Callable<Integer> {
     @Option(names = {"-o", "--output"}, paramLabel = "DIR", required = true, description = "Where to.")
     private Path output;
 
-    @Option(names = "--rate", paramLabel = "HZ", defaultValue = "32000", description = "Sample rate (${DEFAULT-VALUE}, the paper's; 16000 for DASS).")
+    @Option(names = "--rate", paramLabel = "HZ", defaultValue = "32000", description = "Sample rate, 1000 to 384000 (${DEFAULT-VALUE}, the paper's; 16000 for DASS).")
     private int rate;
 
     @Override

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -74,6 +75,41 @@ class DataCommandsTest {
     }
 
     @Test
+    void anEvaluationThatCannotBeWrittenIsNotBegun() throws IOException {
+        Path file = Files.writeString(folder.resolve("a file"), "");
+        CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", packed, "-o", file);
+        assertThat(run.err()).startsWith("audiomamba: " + file + ": cannot be written").hasLineCount(1);
+        assertThat(run.out()).isEmpty();
+    }
+
+    @Test
+    void figuresArePrintedEvenIfTheirFilesCannotBeWritten() throws IOException {
+        Path out = folder.resolve("blocked");
+        Files.createDirectories(out.resolve("classes.csv").resolve("not empty"));
+        CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", packed, "-o", out);
+        assertThat(run.err()).contains("classes.csv: cannot be written");
+        assertThat(run.out()).contains("mAP");
+        assertThat(run.code()).isNotEqualTo(Main.DONE);
+    }
+
+    /** Whatever looks for a packed dataset in a folder would find one there from then on, instead of the sounds. */
+    @Test
+    void packingIntoTheDatasetItself() throws IOException {
+        Path sounds = folder.resolve("sounds");
+        for (String name : List.of("dog", "rain")) {
+            Files.createDirectories(sounds.resolve(name));
+            Sounds.noise(sounds.resolve(name).resolve("a.wav"), 0.5);
+        }
+        for (Path source : List.of(sounds, data)) {
+            Path target = source.equals(data) ? folder : sounds;
+            CommandRun run = CommandRun.of("pack", source, "-o", target);
+            assertThat(run.code()).isEqualTo(Main.USAGE);
+            assertThat(run.err()).contains("audiomamba: " + target + ": holds other files, such as ");
+            assertThat(target.resolve("index.json")).doesNotExist();
+        }
+    }
+
+    @Test
     void evaluateOneFold() {
         CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", packed, "--fold", 1);
         assertThat(run.out()).startsWith("data.csv: 2 clips, 2 classes\n");
@@ -122,6 +158,9 @@ class DataCommandsTest {
             "crossval --recipe esc10 --data PACKED --part 0/3 -o OUT | --part must be like 2/15",
             "crossval --recipe esc10 --data PACKED --part 3/2 -o OUT | --part is 3/2, but there are only 2 parts",
             "crossval --recipe esc10 --data PACKED --seeds 0 -o OUT | --seeds and --jobs 1 or more",
+            "pack --rate 999 DATA -o OUT | The sample rate is 999 Hz but must be 1000 to 384000",
+            "pack --rate -5 DATA -o OUT | The sample rate is -5 Hz",
+            "pack --rate 2000000000 DATA -o OUT | The sample rate is 2000000000 Hz",
             "pack --rate 16000 DATA -o PACKED | holds data.csv at 32000 Hz; pack data.csv at 16000 Hz into another"})
     void wrongUsage(String line, String message) {
         Path out = folder.resolve("never");

@@ -3,6 +3,7 @@ package io.audiomamba.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -62,6 +63,21 @@ class LauncherIT {
             assertThat(result.code).isEqualTo(Main.ENVIRONMENT);
         }
         Files.delete(full);
+    }
+
+    /** As in containers and under cron. The name is written as bash's escapes, whatever the locale of this test. */
+    @Test
+    void namesThatAreNotAsciiWithoutALocale() throws Exception {
+        Sounds.noise(folder.resolve("clip.wav"), 1);
+        Files.createDirectory(folder.resolve("names"));
+        ProcessBuilder builder = new ProcessBuilder("bash", "-c",
+                "cp clip.wav $'names/\\xc3\\x84.wav' && \"$0\" tag $'names/\\xc3\\x84.wav'", LAUNCHER.toString())
+                .directory(folder.toFile()).redirectErrorStream(true);
+        builder.environment().put("LC_ALL", "C");
+        Process process = builder.start();
+        assertThat(new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+                .contains("names/\u00c4.wav  (1.0 s)");
+        assertThat(process.waitFor()).isEqualTo(Main.DONE);
     }
 
     @Test

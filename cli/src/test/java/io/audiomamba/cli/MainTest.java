@@ -1,6 +1,7 @@
 package io.audiomamba.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -15,6 +16,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,6 +25,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
 
@@ -339,6 +342,19 @@ class MainTest {
         CommandRun absent = CommandRun.of("tag", "--model", "vmamba_base_s1l20", clip);
         assertThat(absent.code()).isEqualTo(Main.INPUT_FAILED);
         assertThat(absent.err()).contains("'audiomamba pull vmamba_base_s1l20' fetches it");
+    }
+
+    /** Where a description is no format, picocli prints a warning to the error stream, and the description as it is. */
+    @Test
+    void descriptionsAreFormats() {
+        for (CommandLine command : Main.commandLine().getSubcommands().values()) {
+            CommandSpec spec = command.getCommandSpec();
+            Stream.concat(Arrays.stream(spec.usageMessage().description()),
+                    spec.args().stream().flatMap(arg -> Arrays.stream(arg.description())))
+                    .forEach(text -> assertThatCode(() -> String.format(text)).as(spec.name() + ": " + text)
+                            .doesNotThrowAnyException());
+        }
+        assertThat(CommandRun.of("evaluate", "--help").out()).contains("95 % intervals");
     }
 
     @Test

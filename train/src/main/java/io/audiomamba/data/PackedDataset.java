@@ -28,6 +28,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.ObjectMapper;
 
@@ -40,8 +41,12 @@ public final class PackedDataset implements Dataset.Sounds {
     private static final int CLIPS_PER_SHARD = 256;
     /** How many are in memory at once while they are packed. */
     private static final int CLIPS_AT_ONCE = 2 * Runtime.getRuntime().availableProcessors();
+    private static final int LOWEST_RATE = 1_000;
+    private static final int HIGHEST_RATE = 384_000;
     private static final float SCALE = 32767;
     private static final String INDEX = "index.json";
+    /** What is in a packed folder, or was left in one by a call that was interrupted. */
+    private static final String OURS = "(index\\.json|shard-\\d{5}\\.safetensors)(\\..+\\.part)?";
     private static final String RATE = "sample_rate";
     private static final ObjectMapper JSON = new ObjectMapper();
     /** Unmaps the shards of datasets that nobody uses any more. */
@@ -134,12 +139,18 @@ public final class PackedDataset implements Dataset.Sounds {
      * Packs {@code dataset} into {@code folder}. Clips that are in a shard already are kept, so that an interrupted call
      * can be repeated; the index is written last.
      *
-     * @param progress told the number of clips done and of all
+     * @param folder     new, empty or begun by an earlier call
+     * @param sampleRate in [1000, 384000] Hz
+     * @param progress   told the number of clips done and of all
      * @return clips that could not be decoded, which are left out, and why
-     * @throws AudioMambaException if nothing can be written, or the folder holds something else
+     * @throws AudioMambaException if nothing can be written, the folder holds something else, or the rate makes no sense
      */
     public static Map<String, String> write(Dataset dataset, Path folder, int sampleRate,
             BiConsumer<Integer, Integer> progress) {
+        if (sampleRate < LOWEST_RATE || sampleRate > HIGHEST_RATE) {
+            throw new ConfigurationException("The sample rate is " + sampleRate + " Hz but must be " + LOWEST_RATE
+                    + " to " + HIGHEST_RATE + ".");
+        }
         if (isAt(folder)) {
             Index index = readIndex(folder);
             if (index.sampleRate() != sampleRate || !index.title().equals(dataset.title())) {
@@ -151,6 +162,7 @@ public final class PackedDataset implements Dataset.Sounds {
         Map<String, String> failures = new LinkedHashMap<>();
         try {
             WholeFile.createFolder(folder);
+            requireNothingElse(folder);
             WholeFile.deleteUnfinished(folder);
             int clips = dataset.clips().size();
             for (int from = 0; from < clips; from += CLIPS_PER_SHARD) {
@@ -172,6 +184,17 @@ public final class PackedDataset implements Dataset.Sounds {
             throw new ConfigurationException(WholeFile.unwritable(folder, e), e);
         }
         return failures;
+    }
+
+    /** Files beside the shards, if not a whole dataset, would be taken for the packed one's from then on. */
+    private static void requireNothingElse(Path folder) throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            files.map(Path::getFileName).map(Path::toString).filter(name -> !name.matches(OURS)).sorted().findFirst()
+                    .ifPresent(name -> {
+                        throw new ConfigurationException(folder + ": holds other files, such as " + name
+                                + "; pack into a folder of its own.");
+                    });
+        }
     }
 
     /** Makes the shard hold {@code clips}; returns those that cannot be decoded, and why. */
