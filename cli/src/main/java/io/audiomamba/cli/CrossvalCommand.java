@@ -68,7 +68,7 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
         Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
         return init.with(recipe, dataset.labels(), (chosen, weights) -> {
             CrossValidation validation = new CrossValidation(chosen, weights, dataset, output);
-            validation.run(seeds, index - 1, parts, jobs, device.get(), this);
+            validation.run(seeds, index - 1, parts, jobs, device.get(chosen, spec.commandLine().getErr()), this);
             if (parts == 1) {
                 report(validation, dataset.title());
             }
@@ -86,7 +86,7 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
     @Override
     public void epoch(String run, Trainer.Epoch epoch) {
         spec.commandLine().getErr().printf(Locale.ROOT, "%s  epoch %d  loss %.4f  %.1f clips/s%n", run, epoch.number(),
-                epoch.loss(), epoch.clips() / epoch.seconds());
+                epoch.loss(), epoch.clipsPerSecond());
     }
 
     @Override

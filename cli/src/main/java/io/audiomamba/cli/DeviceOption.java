@@ -1,6 +1,8 @@
 package io.audiomamba.cli;
 
 import io.audiomamba.torch.Devices;
+import io.audiomamba.train.Recipe;
+import java.io.PrintWriter;
 import org.bytedeco.pytorch.Device;
 import picocli.CommandLine.Option;
 
@@ -18,5 +20,16 @@ final class DeviceOption {
     /** The device that was asked for. */
     Device get() {
         return Devices.named(name);
+    }
+
+    /** The device that was asked for, to train on. What {@code recipe} asks of it in vain is said. */
+    Device get(Recipe recipe, PrintWriter err) {
+        Device device = get();
+        if (recipe.train().precision() == Recipe.Precision.BFLOAT16 && !device.is_cuda()) {
+            err.println(
+                    "audiomamba: warning: train.precision is bfloat16, but only a GPU trains in it: this training is in"
+                            + " float32.");
+        }
+        return device;
     }
 }

@@ -34,8 +34,9 @@ enum EvaluationFormat {
             Predictions predictions = evaluation.predictions();
             out.printf("%n%6s %6s %6s  class%n", "AP", "AUC", "clips");
             for (int c = 0; c < evaluation.labels().size(); c++) {
-                out.printf(Locale.ROOT, "%6.4f %6.4f %6d  %s%n", plain.metrics().averagePrecision()[c],
-                        plain.metrics().areaUnderCurve()[c], predictions.clipsOf(c),
+                out.printf(Locale.ROOT, "%6s %6s %6d  %s%n",
+                        number(plain.metrics().averagePrecision()[c]).strip(),
+                        number(plain.metrics().areaUnderCurve()[c]).strip(), predictions.clipsOf(c),
                         evaluation.labels().get(c));
             }
         }
@@ -51,7 +52,9 @@ enum EvaluationFormat {
         }
 
         private static String number(double value) {
-            return String.format(Locale.ROOT, "%7.4f", value);
+            return Double.isFinite(value)
+                    ? String.format(Locale.ROOT, "%7.4f", value)
+                    : String.format("%7s", Double.isNaN(value) ? "-" : value > 0 ? "∞" : "-∞");
         }
     },
     /** One object. */

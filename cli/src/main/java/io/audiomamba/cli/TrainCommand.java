@@ -68,7 +68,8 @@ final class TrainCommand implements Callable<Integer> {
                 ? null
                 : new CrossValidation(chosen, weights, dataset, crossval).summary();
         TrainingRun run = new TrainingRun(output, chosen, training, validation);
-        TrainingRun.Setting setting = new TrainingRun.Setting(device.get(), weights, calibration,
+        TrainingRun.Setting setting = new TrainingRun.Setting(device.get(chosen, spec.commandLine().getErr()), weights,
+                calibration,
                 half ? DType.F16 : DType.F32);
         return Termination.stoppable(run::stop, () -> {
             TrainingRun.Outcome outcome;

@@ -44,7 +44,7 @@ final class TrainingProgress implements TrainingListener, AutoCloseable {
         clips += step.clips();
         String epoch = "epoch %d/%d".formatted(step.epoch(), epochs);
         String loss = String.format(Locale.ROOT, "loss %.4f", step.loss());
-        String speed = speed(clips, (System.nanoTime() - start) / 1e9);
+        String speed = speed(clips / ((System.nanoTime() - start) / 1e9));
         if (bar != null) {
             bar.show(done, Stream.concat(Stream.of(epoch, loss, timeLeft.of(first, done, all)),
                     Stream.concat(measures.stream(), Stream.of(speed))).toList());
@@ -53,8 +53,8 @@ final class TrainingProgress implements TrainingListener, AutoCloseable {
         }
     }
 
-    private static String speed(long clips, double seconds) {
-        return String.format(Locale.ROOT, "%.1f clips/s", clips / seconds);
+    private static String speed(Double clipsPerSecond) {
+        return clipsPerSecond == null ? "" : String.format(Locale.ROOT, "%.1f clips/s", clipsPerSecond);
     }
 
     @Override
@@ -65,7 +65,7 @@ final class TrainingProgress implements TrainingListener, AutoCloseable {
         }
         if (bar == null) {
             line("epoch %d/%d".formatted(epoch.number(), epochs), String.format(Locale.ROOT, "loss %.4f", epoch.loss()),
-                    speed(epoch.clips(), epoch.seconds()), metrics == null ? "" : String.join("  ", measures));
+                    speed(epoch.clipsPerSecond()), metrics == null ? "" : String.join("  ", measures));
         }
     }
 

@@ -50,6 +50,7 @@ class TrainCommandTest {
         Files.writeString(folder.resolve("more.csv"), Files.readString(folder.resolve("clips.csv")) + "5.wav,loud,2\n");
         Result result = run(
                 "train --recipe audioset-balanced --data DIR/more.csv -o DIR/run --fold 1 --device cpu --half"
+                        + " --set train.precision=bfloat16"
                         + " --set model.preset=nano_s1_chunky --set train.epochs=2 --set train.batch_size=3"
                         + " --set train.evaluate_every=1 --set sampling=shuffle");
         assertThat(result.err).contains("epoch 1/2  loss ", "epoch 2/2  loss ", "mAP ", "5.wav")
@@ -57,6 +58,7 @@ class TrainCommandTest {
         assertThat(result.err.lines().filter(line -> line.contains("5.wav"))).as("named once").hasSize(1);
         assertThat(result.out).isEqualTo(folder.resolve("run").resolve("last.safetensors") + System.lineSeparator());
         assertThat(result.code).isEqualTo(Main.INPUT_FAILED);
+        assertThat(result.err).as("the recipe's precision, on a CPU").contains("train.precision is bfloat16, but only");
         assertThat(run("tag --model DIR/run/last.safetensors DIR/0.wav").out).contains("loud");
     }
 
@@ -75,7 +77,7 @@ class TrainCommandTest {
         assertThat(result.code).isEqualTo(Main.USAGE);
         assertThat(result.err).startsWith("audiomamba: ").contains(message).doesNotContain("\tat ");
         assertThat(result.out).isEmpty();
-        assertThat(folder.resolve("x").resolve("last.safetensors")).doesNotExist();
+        assertThat(folder.resolve("x")).doesNotExist();
     }
 
     @Test

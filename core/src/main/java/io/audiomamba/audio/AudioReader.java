@@ -86,6 +86,9 @@ public final class AudioReader {
                     ? url.replaceFirst("$1://$2") + ": is a URL; nothing is fetched from a network: download it first."
                     : file + ": there is no such file.");
         }
+        if (!Files.isRegularFile(file)) {
+            throw new AudioException(file + ": is a pipe or a device, not a file; save the sound to a file first.");
+        }
         Arena arena = Arena.ofShared();
         MemorySegment bytes;
         try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {

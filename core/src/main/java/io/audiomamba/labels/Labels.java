@@ -18,6 +18,8 @@ import java.util.stream.IntStream;
 public final class Labels {
 
     private static final int IMAGE_NET_CLASSES = 1000;
+    /** Which some editors put before a text. */
+    private static final String BYTE_ORDER_MARK = "^\uFEFF";
     private static final Map<String, Supplier<List<String>>> KNOWN = Map.of("audioset", AudioSet::names, "imagenet",
             Labels::imageNet);
 
@@ -46,7 +48,8 @@ public final class Labels {
     public static List<String> read(Path file) {
         List<String> labels;
         try {
-            labels = Files.readAllLines(file).stream().map(String::strip).filter(line -> !line.isEmpty()).toList();
+            labels = Files.readString(file).replaceFirst(BYTE_ORDER_MARK, "").lines().map(String::strip)
+                    .filter(line -> !line.isEmpty()).toList();
         } catch (NoSuchFileException e) {
             throw new ConfigurationException(
                     file + ": cannot be read: there is no such file, nor a list of labels of that name; known are "

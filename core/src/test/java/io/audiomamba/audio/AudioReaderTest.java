@@ -141,6 +141,9 @@ class AudioReaderTest {
         refused(folder.resolve("absent.wav"), "there is no such file");
         refused(folder, "is a directory");
         refused(file("empty.wav", new byte[0]), "is empty");
+        if (Files.exists(Path.of("/dev/null"))) {
+            refused(Path.of("/dev/null"), "is a pipe or a device, not a file");
+        }
         refused(file("text.wav", "RIFF? No, just a letter.\n".repeat(40).getBytes(StandardCharsets.UTF_8)),
                 "is not a sound file");
         refused(resource("silent-film.mp4"), "holds no sound");

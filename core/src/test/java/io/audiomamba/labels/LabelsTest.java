@@ -46,6 +46,8 @@ class LabelsTest {
     void aFile() throws IOException {
         Path file = Files.writeString(folder.resolve("labels.txt"), " dog\n\r\n\nrain, heavy \n");
         assertThat(Labels.read(file.toString())).containsExactly("dog", "rain, heavy");
+        Files.writeString(file, "\uFEFFdog\nrain");
+        assertThat(Labels.read(file)).as("with a byte order mark").containsExactly("dog", "rain");
     }
 
     @ParameterizedTest

@@ -44,7 +44,7 @@ final class Bootstrap {
         return counts;
     }
 
-    /** Between the neighbours linearly; NaN if there are no values. */
+    /** Between the neighbours linearly, also where one or both are infinite; NaN if there are no values. */
     private static double quantile(double[] sorted, double share) {
         if (sorted.length == 0) {
             return Double.NaN;
@@ -52,6 +52,8 @@ final class Bootstrap {
         double position = share * (sorted.length - 1);
         int below = (int) position;
         int above = Math.min(below + 1, sorted.length - 1);
-        return sorted[below] + (position - below) * (sorted[above] - sorted[below]);
+        return position == below || sorted[below] == sorted[above]
+                ? sorted[below]
+                : sorted[below] + (position - below) * (sorted[above] - sorted[below]);
     }
 }

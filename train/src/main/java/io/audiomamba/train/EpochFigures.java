@@ -13,7 +13,7 @@ import java.util.Map;
  * @param epoch                from 1
  * @param loss                 mean over the epoch's batches
  * @param learningRate         at its beginning
- * @param clipsPerSecond       that were trained on
+ * @param clipsPerSecond       that were trained on; null if none was since the epoch was resumed
  * @param skipped              clips that could not be read
  * @param time                 when it ended, in seconds since 1970
  * @param accuracy             on held-out clips, in [0, 1]; this and what follows is null where there were none
@@ -23,11 +23,11 @@ import java.util.Map;
 @JsonInclude(JsonInclude.Include.NON_NULL)
 @JsonPropertyOrder({"epoch", "loss", "learning_rate", "clips_per_second", "skipped", "time", "accuracy", "mAP", "mAUC"})
 public record EpochFigures(int epoch, double loss, @JsonProperty("learning_rate") double learningRate,
-        @JsonProperty("clips_per_second") double clipsPerSecond, int skipped, double time, Double accuracy,
+        @JsonProperty("clips_per_second") Double clipsPerSecond, int skipped, double time, Double accuracy,
         @JsonProperty("mAP") Double meanAveragePrecision, @JsonProperty("mAUC") Double meanAreaUnderCurve) {
 
     static EpochFigures of(Trainer.Epoch epoch, Metrics metrics, double time) {
-        return new EpochFigures(epoch.number(), epoch.loss(), epoch.learningRate(), epoch.clips() / epoch.seconds(),
+        return new EpochFigures(epoch.number(), epoch.loss(), epoch.learningRate(), epoch.clipsPerSecond(),
                 epoch.skipped(), time, metrics == null ? null : metrics.accuracy(),
                 metrics == null ? null : metrics.meanAveragePrecision(),
                 metrics == null ? null : metrics.meanAreaUnderCurve());

@@ -158,7 +158,15 @@ final class RecipeYaml {
             };
             throw new ConfigurationException("The recipe's " + path + " is " + value + " but must be " + right + ".");
         }
+        if (!isFinite(value) || !value.valueStream().allMatch(RecipeYaml::isFinite)) {
+            throw new ConfigurationException("The recipe's " + path + " is " + value.toString().replace("\"", "")
+                    + " but must be finite.");
+        }
         parent.set(key, value);
+    }
+
+    private static boolean isFinite(JsonNode value) {
+        return !isNumber(value) || Double.isFinite(Double.parseDouble(value.asString()));
     }
 
     private static boolean isNumber(JsonNode value) {

@@ -56,7 +56,13 @@ public final class Trainer implements AutoCloseable {
      * @param seconds      that this took
      * @param skipped      clips that could not be read
      */
-    public record Epoch(int number, double loss, double learningRate, int clips, double seconds, int skipped) {}
+    public record Epoch(int number, double loss, double learningRate, int clips, double seconds, int skipped) {
+
+        /** How fast it went; null if this process trained on none of the clips, but only came to the end of the epoch. */
+        public Double clipsPerSecond() {
+            return clips == 0 ? null : clips / seconds;
+        }
+    }
 
     /** A new model with random weights for the classes of {@code dataset}, to be trained on {@code device}. */
     public Trainer(Recipe recipe, Dataset dataset, Device device) {
@@ -243,7 +249,7 @@ public final class Trainer implements AutoCloseable {
         }).orElse("");
         return new ConfigurationException("Training stopped in epoch " + (position.epochs() + 1) + " at batch "
                 + (position.batches() + 1) + ": the " + symptom + cause
-                + ". The checkpoints hold what was there before; a smaller optimizer.lr may help.");
+                + ". What was saved before, if anything, is still good; a smaller optimizer.lr may help.");
     }
 
     /**

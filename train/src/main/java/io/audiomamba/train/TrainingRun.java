@@ -12,9 +12,12 @@ import io.audiomamba.file.WholeFile;
 import io.audiomamba.torch.DeviceStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -28,6 +31,7 @@ import tools.jackson.databind.ObjectMapper;
  */
 public final class TrainingRun {
 
+    private static final String STATE = "state.safetensors";
     private static final String BEST = "best";
     private static final String DATA = "data";
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -81,13 +85,15 @@ public final class TrainingRun {
      * Trains to the end, or until it is {@linkplain #stop stopped}.
      *
      * @param resume go on from {@code state.safetensors} if it is there; else the folder must not hold one
-     * @throws ConfigurationException if the folder holds another training, or if the training diverges
+     * @throws ConfigurationException if the folder holds another training, or one is at work in it, or if the training
+     *                                diverges
      * @throws EnvironmentException   if something cannot be written
      */
     public Outcome run(Setting setting, boolean resume, TrainingListener listener) {
         checkFolder(resume);
         try (var _ = new DeviceStream(setting.device());
-                Trainer trainer = new Trainer(recipe, training, setting.device(), setting.weights())) {
+                Trainer trainer = new Trainer(recipe, training, setting.device(), setting.weights());
+                var _ = occupied(listener)) {
             setting.weights().report().forEach(listener::warning);
             TrainingHistory history = begin(trainer);
             Description description = calibrated(trainer.description(), setting.calibration());
@@ -117,27 +123,44 @@ public final class TrainingRun {
     }
 
     private void checkFolder(boolean resume) {
-        try {
-            Files.createDirectories(folder);
-            WholeFile.deleteUnfinished(folder);
-            if (!Files.exists(file("state.safetensors"))) {
-                write("recipe.yaml", recipe.toYaml().getBytes(StandardCharsets.UTF_8));
-                Files.deleteIfExists(file("metrics.jsonl"));
-            } else if (!resume) {
+        if (Files.exists(file(STATE))) {
+            if (!resume) {
                 throw new ConfigurationException(
                         folder + ": holds a training already; --resume goes on with it, or name another folder.");
-            } else if (!Recipe.of(file("recipe.yaml").toString(), Map.of()).equals(recipe)) {
+            }
+            if (!Recipe.of(file("recipe.yaml").toString(), Map.of()).equals(recipe)) {
                 throw new ConfigurationException(
                         folder + ": was begun with another recipe, " + file("recipe.yaml") + ".");
             }
-        } catch (IOException e) {
-            throw unwritable(e);
         }
     }
 
+    /** Makes the folder, unless it is there, and keeps other trainings out of it until the result is closed. */
+    private FileChannel occupied(TrainingListener listener) throws IOException {
+        Files.createDirectories(folder);
+        FileChannel lock = FileChannel.open(file(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        try {
+            if (lock.tryLock() != null) {
+                return lock;
+            }
+        } catch (OverlappingFileLockException _) {
+            // a training of this process
+        } catch (IOException e) {
+            listener.warning(folder + ": files cannot be locked there (" + e.getMessage()
+                    + "), so a second training in it would not be noticed.");
+            return lock;
+        }
+        lock.close();
+        throw new ConfigurationException(folder + ": another training is at work in it; name another folder.");
+    }
+
     private TrainingHistory begin(Trainer trainer) throws IOException {
-        Path state = file("state.safetensors");
-        if (Files.exists(state)) {
+        WholeFile.deleteUnfinished(folder);
+        Path state = file(STATE);
+        if (!Files.exists(state)) {
+            write("recipe.yaml", recipe.toYaml().getBytes(StandardCharsets.UTF_8));
+            Files.deleteIfExists(file("metrics.jsonl"));
+        } else {
             Map<String, String> notes = TrainingState.restore(state, trainer);
             if (!training.fingerprint().equals(notes.get(DATA))) {
                 throw new ConfigurationException(folder + ": was begun with other clips (" + notes.get(DATA)
@@ -197,7 +220,7 @@ public final class TrainingRun {
 
     private void save(Trainer trainer, Description description, DType type) {
         trainer.write(file("last.safetensors"), description, type);
-        TrainingState.save(file("state.safetensors"), trainer,
+        TrainingState.save(file(STATE), trainer,
                 Map.of(BEST, Double.toString(best), DATA, training.fingerprint()));
     }
 

@@ -152,6 +152,16 @@ class EvaluationTest {
         assertThat(Bootstrap.intervals(ranking, 500, 8)).isNotEqualTo(intervals);
     }
 
+    /** A model that is always right. */
+    @Test
+    void theSensitivityIndexOfAPerfectRankingIsInfinite() {
+        Ranking ranking = new Ranking(new float[][] {{1, 0}, {1, 0}, {0, 1}, {0, 1}},
+                new boolean[][] {{true, false}, {true, false}, {false, true}, {false, true}});
+        assertThat(ranking.metrics().sensitivityIndex()).isEqualTo(Double.POSITIVE_INFINITY);
+        assertThat(Bootstrap.intervals(ranking, 200, 7).get(Measure.SENSITIVITY_INDEX))
+                .isEqualTo(new Interval(Double.POSITIVE_INFINITY, Double.POSITIVE_INFINITY));
+    }
+
     @Test
     void json() {
         JsonNode json = new ObjectMapper().readTree(new EvaluationReport(evaluation(Activation.SOFTMAX, 1, 10)).json());

@@ -21,8 +21,9 @@ import org.junit.jupiter.api.Test;
 
 class TrainingReportTest {
 
-    private static final List<EpochFigures> EPOCHS = List.of(new EpochFigures(1, 2.5, 1e-3, 10, 0, 1, null, null, null),
-            new EpochFigures(2, 1.25, 5e-4, 10, 1, 2, 0.5, 0.75, 0.875));
+    private static final List<EpochFigures> EPOCHS = List.of(
+            new EpochFigures(1, 2.5, 1e-3, 10.0, 0, 1, null, null, null),
+            new EpochFigures(2, 1.25, 5e-4, 10.0, 1, 2, 0.5, 0.75, 0.875));
 
     private static Description description(String... labels) {
         return new Description(

@@ -117,7 +117,8 @@ class TrainingRunTest {
         assertThat(folder.resolve("run").resolve("report.html")).content().contains("Learning curves", "low");
         try (var files = Files.list(folder.resolve("run"))) {
             assertThat(files.map(file -> file.getFileName().toString()))
-                    .containsExactlyInAnyOrder("recipe.yaml", "metrics.jsonl", "last.safetensors", "best.safetensors",
+                    .containsExactlyInAnyOrder(".lock", "recipe.yaml", "metrics.jsonl", "last.safetensors",
+                            "best.safetensors",
                             "state.safetensors", "curves.png", "report.html", "events.out.tfevents.audiomamba");
         }
     }
@@ -168,6 +169,44 @@ class TrainingRunTest {
         assertThat(listener.steps).isEmpty();
         assertThat(Files.readAllBytes(folder.resolve("run").resolve("last.safetensors"))).isEqualTo(before);
         assertThat(lines("run")).hasSize(2);
+    }
+
+    @Test
+    void aSecondTrainingAtTheSameTime() {
+        List<String> refusals = new ArrayList<>();
+        Listener rival = new Listener(_ -> {
+            try {
+                run("run", tones).run(SETTING, false, quiet());
+            } catch (ConfigurationException e) {
+                refusals.add(e.getMessage());
+            }
+        });
+        assertThat(run("run", tones).run(SETTING, false, rival).finished()).isTrue();
+        assertThat(refusals.getFirst())
+                .isEqualTo(folder.resolve("run") + ": another training is at work in it; name another folder.");
+        assertThat(run("run", tones).run(SETTING, true, quiet()).finished()).as("afterwards").isTrue();
+    }
+
+    @Test
+    void aRecipeThatFitsNoModelLeavesNoFolder() {
+        assertThatThrownBy(() -> run("run", tones, "optimizer.frozen=[nothing]").run(SETTING, false, quiet()))
+                .isInstanceOf(ConfigurationException.class);
+        assertThat(folder.resolve("run")).doesNotExist();
+    }
+
+    /** Stopped after the last batch of an epoch, the next process only comes to its end. */
+    @Test
+    void anEpochWithoutABatchHasNoSpeed() throws IOException {
+        TrainingRun[] first = new TrainingRun[1];
+        first[0] = run("run", tones);
+        first[0].run(SETTING, false, new Listener(step -> {
+            if (step.batch() == step.batches()) {
+                first[0].stop();
+            }
+        }));
+        run("run", tones).run(SETTING, true, quiet());
+        assertThat(lines("run").get(0).has("clips_per_second")).isFalse();
+        assertThat(lines("run").get(1).get("clips_per_second").asDouble()).isPositive();
     }
 
     @Test
