@@ -56,6 +56,11 @@ public final class Models {
         return canBeName && !Files.isRegularFile(file) ? Optional.empty() : Optional.of(file);
     }
 
+    /** Whether a model of this name is among the resources of the class path. */
+    public static boolean isBundled(String name) {
+        return Models.class.getResource("models/" + name + SUFFIX) != null;
+    }
+
     /**
      * Opens the file that {@code nameOrFile} is, else the model of that name.
      *

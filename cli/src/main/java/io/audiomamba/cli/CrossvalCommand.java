@@ -104,18 +104,12 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
         out.printf(Locale.ROOT, "%-20s %.2f%n", "  between folds  ±", 100 * summary.foldDeviation());
         out.printf(Locale.ROOT, "%-20s %-18s %.2f %%%n", "  seeds together", "", 100 * summary.ensemble());
         row(out, "mAP", summary.meanAveragePrecision(), summary.shiftedMeanAveragePrecision());
-        out.printf(Locale.ROOT, "%-20s %.2f %%, with temperature %.3f %.2f %%%n", "calibration error",
-                100 * summary.uncalibratedError(), summary.temperature(), 100 * summary.error());
+        out.printf(Locale.ROOT,
+                "%-20s %.2f %%, and %.2f %% with a temperature fitted on the other folds (on all: %.3f)%n",
+                "calibration error", 100 * summary.uncalibratedError(), 100 * summary.error(), summary.temperature());
     }
 
     private static void row(PrintWriter out, String name, Figure plain, Figure shifted) {
-        out.printf("%-20s %-18s %s%n", name, percent(plain), percent(shifted));
-    }
-
-    private static String percent(Figure figure) {
-        String mean = String.format(Locale.ROOT, "%.2f %%", 100 * figure.mean());
-        return figure.deviation() == null
-                ? mean
-                : mean + String.format(Locale.ROOT, " ± %.2f", 100 * figure.deviation());
+        out.printf("%-20s %-18s %s%n", name, plain.percent(), shifted.percent());
     }
 }

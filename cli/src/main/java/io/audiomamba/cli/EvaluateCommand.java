@@ -32,7 +32,7 @@ final class EvaluateCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(names = "--model", paramLabel = "M", defaultValue = "esc10", description = "A checkpoint, or the name of a bundled or installed model (${DEFAULT-VALUE}).")
+    @Option(names = "--model", paramLabel = "M", defaultValue = Main.MODEL, description = "A checkpoint, or the name of a bundled or installed model (${DEFAULT-VALUE}).")
     private String model;
 
     @Option(names = "--data", paramLabel = "DIR", required = true, description = "A dataset, packed or not.")

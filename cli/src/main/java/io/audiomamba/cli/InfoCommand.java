@@ -8,6 +8,7 @@ import io.audiomamba.model.ComputeCost;
 import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.model.ModelConfigJson;
 import io.audiomamba.torch.Devices;
+import io.audiomamba.train.CrossValidation;
 import java.io.PrintWriter;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -24,6 +25,9 @@ import picocli.CommandLine.Spec;
 /** {@code audiomamba info}. */
 @Command(name = "info", mixinStandardHelpOptions = true, description = "Says what a checkpoint holds.")
 final class InfoCommand implements Callable<Integer> {
+
+    /** Between the lines of one entry. */
+    private static final String CONTINUED = "\n" + " ".repeat(23);
 
     @Spec
     private CommandSpec spec;
@@ -47,7 +51,7 @@ final class InfoCommand implements Callable<Integer> {
             section(out, "model", modelOf(description));
             section(out, "parameters", parametersOf(parameters));
             section(out, "use", useOf(description));
-            section(out, "provenance", description.provenance());
+            section(out, "provenance", provenanceOf(description));
             out.println("labels (" + description.labels().size() + ")");
             out.println(wrapped(description.labels()));
         }
@@ -99,9 +103,17 @@ final class InfoCommand implements Callable<Integer> {
         return lines;
     }
 
+    private static Map<String, String> provenanceOf(Description description) {
+        Map<String, String> lines = new LinkedHashMap<>(description.provenance());
+        CrossValidation.Summary.of(description.provenance()).ifPresent(summary -> lines.put(
+                CrossValidation.Summary.PROVENANCE, summary.accuracy().percent() + " accuracy in " + summary.runs()
+                        + " runs"));
+        return lines;
+    }
+
     private static void section(PrintWriter out, String title, Map<String, String> lines) {
         out.println(title);
-        lines.forEach((name, value) -> out.printf("  %-20s %s%n", name, value));
+        lines.forEach((name, value) -> out.printf("  %-20s %s%n", name, value.strip().replace("\n", CONTINUED)));
     }
 
     private static String wrapped(List<String> labels) {

@@ -22,8 +22,13 @@ import picocli.CommandLine.UnmatchedArgumentException;
         ExportCommand.class, PullCommand.class, ModelsCommand.class}, description = {
                 "Names what is heard in a sound, with a state space model.",
                 ""}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {
-                        "0:done", "1:some inputs failed", "2:wrong usage", "3:this machine lacks something"})
+                        "0:done", "1:some inputs failed", "2:wrong usage",
+                        "3:this machine lacks something, such as a folder that can be written to",
+                        "130:ended by Ctrl-C (143 by SIGTERM)"})
 public final class Main {
+
+    /** The model that is bundled. */
+    static final String MODEL = "esc10";
 
     /** Everything asked for was done. */
     static final int DONE = 0;

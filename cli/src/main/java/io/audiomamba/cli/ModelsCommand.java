@@ -1,6 +1,7 @@
 package io.audiomamba.cli;
 
 import io.audiomamba.Models;
+import io.audiomamba.checkpoint.Checkpoint;
 import io.audiomamba.registry.PublicModel;
 import io.audiomamba.registry.Registry;
 import java.io.PrintWriter;
@@ -13,7 +14,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
 /** {@code audiomamba models}. */
-@Command(name = "models", mixinStandardHelpOptions = true, description = "Lists the models that are installed or can be pulled.")
+@Command(name = "models", mixinStandardHelpOptions = true, description = "Lists the models that are bundled, are installed or can be pulled.")
 final class ModelsCommand implements Callable<Integer> {
 
     @Spec
@@ -22,12 +23,19 @@ final class ModelsCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         PrintWriter out = spec.commandLine().getOut();
+        List<PublicModel> known = Registry.known().all();
+        if (Models.isBundled(Main.MODEL)) {
+            try (Checkpoint bundled = Models.open(Main.MODEL)) {
+                out.println("Bundled, and used where no other is named");
+                out.printf("%-22s %s%n%n", Main.MODEL, String.join(", ", bundled.description().labels()));
+            }
+        }
         List<String> installed = new ArrayList<>(Models.installed());
         String format = "%-22s %-45s %8s  %-24s %-13s %s%n";
         for (PublicModel.Task task : PublicModel.Task.values()) {
             out.println(task == PublicModel.Task.TAGGING ? "For tagging" : "To start a training from (train --init)");
             out.printf(format, "name", "title", "size", "published figure", "licence", "");
-            for (PublicModel model : Registry.known().all()) {
+            for (PublicModel model : known) {
                 if (model.task() == task) {
                     String names = String.join(", ", model.aliases());
                     out.printf(format, model.name(), model.title() + (names.isEmpty() ? "" : " (= " + names + ")"),

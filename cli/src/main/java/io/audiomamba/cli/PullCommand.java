@@ -37,11 +37,15 @@ final class PullCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        PrintWriter out = spec.commandLine().getOut();
+        if (Models.isBundled(name)) {
+            out.println(name + ": is bundled; there is nothing to fetch.");
+            return Main.DONE;
+        }
         Registry registry = Registry.known();
         PublicModel model = registry.find(name).orElseThrow(() -> new ConfigurationException(
                 "There is no public model '" + name + "'; known are " + registry.all().stream().map(PublicModel::name)
                         .collect(Collectors.joining(", ")) + "."));
-        PrintWriter out = spec.commandLine().getOut();
         Installer installer = new Installer(Models.home(), new Downloader());
         Path file = installer.fileOf(model);
         if (Files.exists(file) && !force) {

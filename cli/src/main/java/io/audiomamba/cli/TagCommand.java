@@ -26,7 +26,7 @@ final class TagCommand implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
 
-    @Option(names = "--model", paramLabel = "M", defaultValue = "esc10", description = "A checkpoint, or the name of a bundled or installed model (${DEFAULT-VALUE}).")
+    @Option(names = "--model", paramLabel = "M", defaultValue = Main.MODEL, description = "A checkpoint, or the name of a bundled or installed model (${DEFAULT-VALUE}).")
     private String model;
 
     @Option(names = "--top-k", paramLabel = "K", defaultValue = "3", description = "How many tags to print at most (${DEFAULT-VALUE}).")
@@ -47,7 +47,7 @@ final class TagCommand implements Callable<Integer> {
     @Mixin
     private ThreadsOption threads;
 
-    @Parameters(paramLabel = "FILE", arity = "1..*", description = "WAV, FLAC, MP3, Ogg Vorbis, Opus, AAC, M4A, or the sound of MP4, WebM, Matroska.")
+    @Parameters(paramLabel = "FILE", arity = "1..*", description = "WAV, AIFF, FLAC, MP3, Ogg Vorbis, Opus, AAC, M4A, or the sound of MP4, WebM, Matroska.")
     private List<String> files;
 
     @Override

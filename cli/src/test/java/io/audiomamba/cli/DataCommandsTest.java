@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
 
@@ -152,12 +153,13 @@ class DataCommandsTest {
             "evaluate --model MODEL --data PACKED --fold 9 | data.csv: there is no fold 9; there are 1, 2.",
             "evaluate --model MODEL --data PACKED --shifts 0 | --shifts is 0 but must be 1 or more.",
             "evaluate --model MODEL --data PACKED --format xml | '--format'",
-            "evaluate --model MODEL --data PACKED --label-map none.csv | none.csv",
+            "evaluate --model MODEL --data PACKED --label-map none.csv | none.csv: there is no such file.",
             "train --recipe esc10 --data PACKED --fold 9 -o OUT | data.csv: there is no fold 9",
             "train --recipe esc10 --data PACKED --fold 1 -o OUT | without fold 1 there is no clip of rain",
             "crossval --recipe esc10 --data PACKED --part 0/3 -o OUT | --part must be like 2/15",
             "crossval --recipe esc10 --data PACKED --part 3/2 -o OUT | --part is 3/2, but there are only 2 parts",
             "crossval --recipe esc10 --data PACKED --seeds 0 -o OUT | --seeds and --jobs 1 or more",
+            "train --recipe esc10 --data PACKED --crossval nowhere -o OUT | nowhere: there is no such folder.",
             "pack --rate 999 DATA -o OUT | The sample rate is 999 Hz but must be 1000 to 384000",
             "pack --rate -5 DATA -o OUT | The sample rate is -5 Hz",
             "pack --rate 2000000000 DATA -o OUT | The sample rate is 2000000000 Hz",
@@ -171,6 +173,20 @@ class DataCommandsTest {
         assertThat(run.err()).startsWith("audiomamba: ").contains(message).doesNotContain("\tat ");
         assertThat(run.out()).isEmpty();
         assertThat(out).doesNotExist();
+    }
+
+    /** Whatever the command, and whatever it writes: a file is in the way of the folder. */
+    @ParameterizedTest
+    @ValueSource(strings = {"init --preset nano_s1 --labels LABELS", "export MODEL --format pth", "pack DATA",
+            "import MODEL", "evaluate --model MODEL --data PACKED", "crossval --recipe esc10 --data PACKED",
+            "train --recipe esc10 --data PACKED --set model.preset=nano_s1"})
+    void anOutputThatCannotBeWritten(String line) {
+        Path out = folder.resolve("a.wav").resolve("out");
+        CommandRun run = CommandRun.of((Object[]) (line + " -o " + out).replace("MODEL", model.toString())
+                .replace("DATA", data.toString()).replace("PACKED", packed.toString())
+                .replace("LABELS", folder.resolve("labels.txt").toString()).split(" "));
+        assertThat(run.err()).contains("audiomamba: " + out + ": cannot be written");
+        assertThat(run.code()).isEqualTo(Main.ENVIRONMENT);
     }
 
     @Test

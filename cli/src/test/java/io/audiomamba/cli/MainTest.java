@@ -149,6 +149,7 @@ class MainTest {
             "tag --nonsense x.wav | Unknown option: '--nonsense'",
             "tga x.wav | Unmatched argument", "init --preset huge --labels LABELS -o OUT | no model variant 'huge'",
             "init --preset nano --labels nowhere.txt -o OUT | nowhere.txt: cannot be read",
+            "init --preset nano --labels LABELS -o LABELS | --output and --labels are the same file",
             "init --preset nano --labels LABELS | Missing required option: '--output",
             "init --preset nano --labels LABELS --head big -o OUT | not 'big'",
             "init --preset dass_small --labels LABELS --head token-semantic -o OUT | use linear",
@@ -193,6 +194,14 @@ class MainTest {
         assertThat(result.code()).isEqualTo(Main.DONE);
         assertThat(result.out()).contains("GMAC for 10.0 s", "htsat-logmel, 32000 Hz", "labels (3)", "rain, heavy",
                 "layers.3", "random, seed");
+    }
+
+    @Test
+    void infoOfATrainedModel() {
+        CommandRun result = CommandRun.of("info", "esc10");
+        assertThat(result.out()).contains(
+                "%n  recipe               model:%n                         preset: ".formatted(),
+                "  cross-validation     94.08 % ± 0.63 accuracy in 15 runs");
     }
 
     /** Scripts read what is printed. */
@@ -311,6 +320,18 @@ class MainTest {
     }
 
     @Test
+    void goldenVectorsThatAreNone() throws IOException {
+        Path index = Files.createDirectories(folder.resolve("vectors")).resolve("index.json");
+        for (String[] content : new String[][] {{"[]", "lists no case."}, {"[{\"a\":\n 1",
+                "is not JSON: Unexpected end-of-input: expected close marker for Object (line 2, column 3)."}}) {
+            Files.writeString(index, content[0]);
+            CommandRun result = CommandRun.of("doctor", "--golden", index.getParent(), "--device", "cpu");
+            assertThat(result.err()).isEqualTo("audiomamba: " + index + ": " + content[1] + System.lineSeparator());
+            assertThat(result.code()).isEqualTo(Main.USAGE);
+        }
+    }
+
+    @Test
     void importAndExport() {
         Path pth = Path.of("..", "core", "src", "test", "resources", "golden", "dass_nano_check.pth");
         Path imported = folder.resolve("dass.safetensors");
@@ -336,6 +357,8 @@ class MainTest {
         assertThat(list.code()).isEqualTo(Main.DONE);
         assertThat(list.out()).contains("dass_small_50.1", "mAP 50.2 on AudioSet", "vmamba_tiny_s1l8", "MIT",
                 "BSD-3-Clause");
+        assertThat(list.out()).startsWith("Bundled").contains("esc10 ", "dog, rooster");
+        assertThat(CommandRun.of("pull", "esc10").out()).startsWith("esc10: is bundled");
         CommandRun unknown = CommandRun.of("pull", "dass_large");
         assertThat(unknown.code()).isEqualTo(Main.USAGE);
         assertThat(unknown.err()).contains("no public model 'dass_large'", "dass_medium_50.2");

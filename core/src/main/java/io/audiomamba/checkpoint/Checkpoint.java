@@ -1,6 +1,7 @@
 package io.audiomamba.checkpoint;
 
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.Parameters;
 import java.lang.foreign.MemorySegment;
@@ -100,7 +101,7 @@ public final class Checkpoint implements AutoCloseable {
      * Writes a checkpoint as a whole or not at all.
      *
      * @param type F32 or F16, in which the weights are stored
-     * @throws CheckpointException if it cannot be written
+     * @throws EnvironmentException if it cannot be written
      */
     public static void write(Path path, Description description, Map<String, Tensor> tensors, DType type) {
         ScalarType scalar = switch (type) {

@@ -2,6 +2,7 @@ package io.audiomamba.checkpoint;
 
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.ParseProblem;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.frontend.KaldiFbank;
 import io.audiomamba.frontend.LogMel;
@@ -138,7 +139,7 @@ public record Description(ModelConfig model, String frontEnd, List<String> label
                     activation(required(file, metadata, ACTIVATION)),
                     Double.parseDouble(metadata.getOrDefault(TEMPERATURE, "1")), provenance);
         } catch (JacksonException e) {
-            throw new CheckpointException(file + ": its metadata is not JSON: " + e.getOriginalMessage() + ".", e);
+            throw new CheckpointException(file + ": its metadata is not JSON: " + ParseProblem.of(e) + ".", e);
         } catch (NumberFormatException e) {
             throw new CheckpointException(file + ": its temperature is not a number.", e);
         } catch (ConfigurationException e) {

@@ -1,6 +1,8 @@
 package io.audiomamba.checkpoint;
 
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
+import io.audiomamba.error.ParseProblem;
 import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -92,7 +94,7 @@ public final class Safetensors {
         try {
             json = JSON.readTree(header);
         } catch (JacksonException e) {
-            throw bad(file, "its header is not JSON: " + e.getOriginalMessage());
+            throw bad(file, "its header is not JSON: " + ParseProblem.of(e));
         }
         if (!json.isObject()) {
             throw bad(file, "its header is not a JSON object");
@@ -178,7 +180,7 @@ public final class Safetensors {
     /**
      * Writes a file as a whole or not at all: it appears under its name only when it is complete.
      *
-     * @throws CheckpointException if it cannot be written
+     * @throws EnvironmentException if it cannot be written
      */
     public static void write(Path file, Map<String, RawTensor> tensors, Map<String, String> metadata) {
         List<Entry> entries = new ArrayList<>();
@@ -194,7 +196,7 @@ public final class Safetensors {
             for (RawTensor tensor : tensors.values()) {
                 WholeFile.writeFully(channel, tensor.data());
             }
-        }, CheckpointException::new);
+        });
     }
 
     /** What comes before the data. */

@@ -1,6 +1,7 @@
 package io.audiomamba.checkpoint;
 
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -30,7 +31,7 @@ public final class SafetensorsWriter implements AutoCloseable {
             data = FileChannel.open(waiting, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ,
                     StandardOpenOption.WRITE);
         } catch (IOException e) {
-            throw unwritable(e);
+            throw WholeFile.unwritable(file, e);
         }
     }
 
@@ -38,7 +39,7 @@ public final class SafetensorsWriter implements AutoCloseable {
      * Adds a tensor.
      *
      * @param name another one than all before
-     * @throws CheckpointException if it cannot be written
+     * @throws EnvironmentException if it cannot be written
      */
     public void add(String name, RawTensor tensor) {
         try {
@@ -46,7 +47,7 @@ public final class SafetensorsWriter implements AutoCloseable {
             WholeFile.writeFully(data, tensor.data());
             entries.add(new Safetensors.Entry(name, tensor.type(), tensor.shape(), begin, data.position()));
         } catch (IOException e) {
-            throw unwritable(e);
+            throw WholeFile.unwritable(file, e);
         }
     }
 
@@ -58,7 +59,7 @@ public final class SafetensorsWriter implements AutoCloseable {
     /**
      * Makes the file of the tensors that were added; without this call none appears.
      *
-     * @throws CheckpointException if it cannot be written
+     * @throws EnvironmentException if it cannot be written
      */
     public void finish(Map<String, String> metadata) {
         WholeFile.write(file, channel -> {
@@ -66,11 +67,7 @@ public final class SafetensorsWriter implements AutoCloseable {
             for (long done = 0; done < data.size();) {
                 done += data.transferTo(done, data.size() - done, channel);
             }
-        }, CheckpointException::new);
-    }
-
-    private CheckpointException unwritable(IOException e) {
-        return new CheckpointException(WholeFile.unwritable(file, e), e);
+        });
     }
 
     /** Deletes what is not finished. */
@@ -80,7 +77,7 @@ public final class SafetensorsWriter implements AutoCloseable {
             data.close();
             Files.deleteIfExists(waiting);
         } catch (IOException e) {
-            throw unwritable(e);
+            throw WholeFile.unwritable(file, e);
         }
     }
 }

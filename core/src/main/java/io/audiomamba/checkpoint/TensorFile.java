@@ -1,6 +1,7 @@
 package io.audiomamba.checkpoint;
 
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.ParseProblem;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -109,7 +110,7 @@ public final class TensorFile implements AutoCloseable {
         try {
             map = new ObjectMapper().readTree(index.toFile()).path("weight_map");
         } catch (JacksonException e) {
-            throw new CheckpointException(index + ": is not JSON: " + e.getOriginalMessage() + ".", e);
+            throw new CheckpointException(index + ": is not JSON: " + ParseProblem.of(e) + ".", e);
         }
         if (!map.isObject() || map.isEmpty()) {
             throw new CheckpointException(index + ": has no weight_map, so it is no index of safetensors files.");

@@ -3,6 +3,7 @@ package io.audiomamba.checkpoint;
 import io.audiomamba.checkpoint.PickledTensor.Storage;
 import io.audiomamba.checkpoint.Unpickler.BadPickleException;
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.ParseProblem;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -72,7 +73,7 @@ final class TorchFile {
         } catch (BadPickleException e) {
             throw bad(file, e.getMessage());
         } catch (JacksonException e) {
-            throw bad(file, "its " + METADATA_ENTRY + " is not JSON: " + e.getOriginalMessage());
+            throw bad(file, "its " + METADATA_ENTRY + " is not JSON: " + ParseProblem.of(e));
         } catch (ZipException e) {
             throw bad(file, "its zip directory is damaged (" + e.getMessage() + "): it may be truncated");
         } catch (IOException e) {

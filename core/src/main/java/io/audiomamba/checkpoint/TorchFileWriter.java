@@ -1,7 +1,7 @@
 package io.audiomamba.checkpoint;
 
 import io.audiomamba.checkpoint.PickledTensor.Storage;
-import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -55,7 +55,7 @@ public final class TorchFileWriter {
      *
      * @param key      under which a dict around it holds the state_dict, as training checkpoints do; null for none
      * @param metadata what {@link TensorFile#metadata} gives back; PyTorch does not see it
-     * @throws CheckpointException if it cannot be written
+     * @throws EnvironmentException if it cannot be written
      */
     public static void write(Path file, String key, Map<String, RawTensor> tensors, Map<String, String> metadata) {
         String root = file.getFileName().toString().replaceFirst("\\.[^.]*$", "").replaceAll("[^\\w.-]", "_") + "/";
@@ -70,7 +70,7 @@ public final class TorchFileWriter {
             writer.entry("byteorder", "little".getBytes(StandardCharsets.UTF_8));
             writer.entry(TorchFile.METADATA_ENTRY, new JsonMapper().writeValueAsBytes(metadata));
             writer.zip.finish();
-        }, CheckpointException::new);
+        });
     }
 
     private static byte[] pickle(String key, Map<String, RawTensor> tensors) {

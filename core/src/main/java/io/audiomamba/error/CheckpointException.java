@@ -1,6 +1,6 @@
 package io.audiomamba.error;
 
-/** A checkpoint that cannot be read or written, or does not fit the model. */
+/** A checkpoint that cannot be read, or does not fit the model. */
 public final class CheckpointException extends AudioMambaException {
 
     private static final long serialVersionUID = 1L;

@@ -10,6 +10,7 @@ import io.audiomamba.checkpoint.Safetensors;
 import io.audiomamba.checkpoint.TorchFileWriter;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.ModelConfig.Downsampling;
 import io.audiomamba.model.ModelConfig.HeadKind;
@@ -42,7 +43,8 @@ public final class Export {
      *
      * @param type F32 or F16
      * @throws ConfigurationException if {@code naming} has no names for such a model
-     * @throws CheckpointException    if the weights do not fit {@code type}, or the file cannot be written
+     * @throws CheckpointException    if the weights do not fit {@code type}
+     * @throws EnvironmentException   if the file cannot be written
      */
     public static void write(Checkpoint checkpoint, Path file, Format format, Naming naming, DType type) {
         Description description = checkpoint.description();

@@ -10,6 +10,7 @@ import io.audiomamba.checkpoint.StoredWeights;
 import io.audiomamba.checkpoint.TensorFile;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.file.Sha256;
 import io.audiomamba.labels.AudioSet;
 import io.audiomamba.labels.Labels;
@@ -139,7 +140,7 @@ public final class ForeignCheckpoint implements AutoCloseable {
     /**
      * Writes this project's form as a whole or not at all.
      *
-     * @throws CheckpointException if it cannot be written
+     * @throws EnvironmentException if it cannot be written
      */
     public void write(Path path, Description as) {
         Map<String, RawTensor> converted = new LinkedHashMap<>();

@@ -1,7 +1,6 @@
 package io.audiomamba.file;
 
-import io.audiomamba.error.AudioMambaException;
-import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -15,7 +14,6 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.UUID;
-import java.util.function.BiFunction;
 import java.util.regex.Pattern;
 
 /** Files that are written as a whole or not at all: they appear under their names only when they are complete. */
@@ -36,20 +34,20 @@ public final class WholeFile {
     /**
      * Makes a folder for files, unless it is there.
      *
-     * @throws ConfigurationException if that cannot be done
+     * @throws EnvironmentException if that cannot be done
      */
     public static void createFolder(Path folder) {
         try {
             Files.createDirectories(folder);
         } catch (IOException e) {
-            throw new ConfigurationException(unwritable(folder, e), e);
+            throw unwritable(folder, e);
         }
     }
 
     /**
      * Writes a text, in UTF-8.
      *
-     * @throws ConfigurationException as {@link #write(Path, Content)}
+     * @throws EnvironmentException as {@link #write(Path, Content)}
      */
     public static void write(Path file, String text) {
         write(file, channel -> writeFully(channel, ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8))));
@@ -58,20 +56,9 @@ public final class WholeFile {
     /**
      * Writes any content.
      *
-     * @throws ConfigurationException if it cannot be written; what was there before is there still
+     * @throws EnvironmentException if it cannot be written; what was there before is there still
      */
     public static void write(Path file, Content content) {
-        write(file, content, ConfigurationException::new);
-    }
-
-    /**
-     * Writes any content.
-     *
-     * @param failure makes what is thrown if it cannot be written, out of a sentence and its cause; what was there
-     *                before is there still
-     */
-    public static void write(Path file, Content content,
-            BiFunction<String, Throwable, ? extends AudioMambaException> failure) {
         Path target = file.toAbsolutePath();
         Path unfinished = unfinished(target);
         try {
@@ -82,17 +69,19 @@ public final class WholeFile {
             }
             Files.move(unfinished, target, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            throw failure.apply(unwritable(file, e), e);
+            throw unwritable(file, e);
         } finally {
             unfinished.toFile().delete();
         }
     }
 
-    /** Why {@code file}, or a folder, could not be written, as a sentence. */
-    public static String unwritable(Path file, IOException e) {
-        return e instanceof NoSuchFileException
-                ? file + ": cannot be written: there is no folder " + file.toAbsolutePath().getParent() + "."
-                : file + ": cannot be written (" + e.getClass().getSimpleName() + ": " + e.getMessage() + ").";
+    /** That {@code file}, or a folder, could not be written, and why. */
+    public static EnvironmentException unwritable(Path file, IOException e) {
+        Path parent = file.toAbsolutePath().getParent();
+        return new EnvironmentException(e instanceof NoSuchFileException && !Files.isDirectory(parent)
+                ? file + ": cannot be written: there is no folder " + parent + "."
+                : file + ": cannot be written (" + e.getClass().getSimpleName() + ": " + e.getMessage() + ").",
+                e);
     }
 
     /**

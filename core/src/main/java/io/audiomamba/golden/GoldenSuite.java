@@ -2,6 +2,7 @@ package io.audiomamba.golden;
 
 import io.audiomamba.error.AudioMambaException;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.ParseProblem;
 import io.audiomamba.scan.ScanKernel;
 import io.audiomamba.torch.GradientTape;
 import java.nio.file.Files;
@@ -35,7 +36,7 @@ public final class GoldenSuite {
 
     /**
      * @param folder holds {@code index.json} and the files that it lists
-     * @throws ConfigurationException if it does not
+     * @throws ConfigurationException if it does not, or if none of them is a case
      */
     public GoldenSuite(Path folder) {
         this.folder = folder;
@@ -46,7 +47,10 @@ public final class GoldenSuite {
         try {
             index = new ObjectMapper().readTree(file.toFile());
         } catch (JacksonException e) {
-            throw new ConfigurationException(file + ": is not JSON: " + e.getOriginalMessage(), e);
+            throw new ConfigurationException(file + ": is not JSON: " + ParseProblem.of(e) + ".", e);
+        }
+        if (cases().isEmpty()) {
+            throw new ConfigurationException(file + ": lists no case.");
         }
     }
 

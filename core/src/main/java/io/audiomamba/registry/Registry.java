@@ -1,6 +1,7 @@
 package io.audiomamba.registry;
 
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.ParseProblem;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -75,7 +76,7 @@ public final class Registry {
             // What a model itself complains about is the cause; the parser adds where.
             String reason = e.getCause() instanceof ConfigurationException cause
                     ? cause.getMessage()
-                    : "is not a list of models: " + e.getOriginalMessage() + ".";
+                    : "is not a list of models: " + ParseProblem.of(e) + ".";
             throw new ConfigurationException(name + ": " + reason, e);
         }
     }

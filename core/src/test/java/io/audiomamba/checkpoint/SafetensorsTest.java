@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -125,11 +126,11 @@ class SafetensorsTest {
     void nothingHalfWrittenIsLeft() throws IOException {
         Path nowhere = folder.resolve("no-such-folder").resolve("x.safetensors");
         assertThatThrownBy(() -> Safetensors.write(nowhere, Map.of(), Map.of()))
-                .isInstanceOf(CheckpointException.class).hasMessageContaining(nowhere.toString());
+                .isInstanceOf(EnvironmentException.class).hasMessageContaining(nowhere.toString());
         Path isFolder = Files.createDirectory(folder.resolve("taken"));
         Files.createFile(isFolder.resolve("x"));
         assertThatThrownBy(() -> Safetensors.write(isFolder, Map.of(), Map.of()))
-                .isInstanceOf(CheckpointException.class);
+                .isInstanceOf(EnvironmentException.class);
         try (var files = Files.list(folder)) {
             assertThat(files).containsExactly(isFolder);
         }

@@ -3,7 +3,7 @@ package io.audiomamba.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,7 +56,7 @@ class SafetensorsWriterTest {
     @Test
     void whereNothingCanBeWritten() throws IOException {
         Path file = Files.createFile(folder.resolve("file")).resolve("x.safetensors");
-        assertThatThrownBy(() -> new SafetensorsWriter(file)).isInstanceOf(CheckpointException.class)
+        assertThatThrownBy(() -> new SafetensorsWriter(file)).isInstanceOf(EnvironmentException.class)
                 .hasMessageStartingWith(file + ": cannot be written (");
     }
 }

@@ -3,7 +3,7 @@ package io.audiomamba.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -89,7 +89,7 @@ class TorchFileWriterTest {
     void aFailureLeavesNothing() throws IOException {
         Path file = folder.resolve("nowhere").resolve("model.pth");
         assertThatThrownBy(() -> TorchFileWriter.write(file, null, TENSORS, Map.of()))
-                .isInstanceOf(CheckpointException.class).hasMessageContaining("no folder " + file.getParent());
+                .isInstanceOf(EnvironmentException.class).hasMessageContaining("no folder " + file.getParent());
         RawTensor freed = new RawTensor(DType.U8, List.of(4L), freed());
         assertThatThrownBy(() -> TorchFileWriter.write(folder.resolve("model.pth"), null, Map.of("x", freed), Map.of()))
                 .isInstanceOf(IllegalStateException.class);

@@ -3,11 +3,11 @@ package io.audiomamba.file;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.audiomamba.error.CheckpointException;
-import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -20,7 +20,7 @@ class WholeFileTest {
     @Test
     void texts() throws IOException {
         Path file = folder.resolve("a").resolve("b").resolve("text.txt");
-        assertThatThrownBy(() -> WholeFile.write(file, "")).isInstanceOf(ConfigurationException.class)
+        assertThatThrownBy(() -> WholeFile.write(file, "")).isInstanceOf(EnvironmentException.class)
                 .hasMessage(file + ": cannot be written: there is no folder " + file.getParent() + ".");
         WholeFile.createFolder(file.getParent());
         WholeFile.write(file, "Käse");
@@ -38,7 +38,7 @@ class WholeFileTest {
         assertThatThrownBy(() -> WholeFile.write(file, channel -> {
             WholeFile.writeFully(channel, ByteBuffer.allocate(100));
             throw new IOException("full");
-        }, CheckpointException::new)).isInstanceOf(CheckpointException.class)
+        })).isInstanceOf(EnvironmentException.class)
                 .hasMessage(file + ": cannot be written (IOException: full).");
         assertThat(file).hasContent("before");
         assertThat(folder).isDirectoryNotContaining("glob:**.part");
@@ -48,8 +48,15 @@ class WholeFileTest {
     void aFolderThatCannotBeMade() {
         WholeFile.write(folder.resolve("file"), "");
         Path inside = folder.resolve("file").resolve("inside");
-        assertThatThrownBy(() -> WholeFile.createFolder(inside)).isInstanceOf(ConfigurationException.class)
+        assertThatThrownBy(() -> WholeFile.createFolder(inside)).isInstanceOf(EnvironmentException.class)
                 .hasMessageStartingWith(inside + ": cannot be written (");
+    }
+
+    /** In /proc, for example, no file can be made. */
+    @Test
+    void aFolderThatIsThereIsNotSaidToBeMissing() {
+        assertThat(WholeFile.unwritable(folder.resolve("x"), new NoSuchFileException("x")))
+                .hasMessage(folder.resolve("x") + ": cannot be written (NoSuchFileException: x).");
     }
 
     @Test

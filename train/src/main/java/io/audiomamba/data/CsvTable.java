@@ -1,12 +1,14 @@
 package io.audiomamba.data;
 
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.ParseProblem;
 import io.audiomamba.file.WholeFile;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -74,6 +76,9 @@ public final class CsvTable {
     }
 
     private static List<Map<String, String>> read(Path file, CsvSchema schema, String... columns) {
+        if (!Files.exists(file)) {
+            throw new ConfigurationException(file + ": there is no such file.");
+        }
         try (MappingIterator<Map<String, String>> rows = CSV.readerForMapOf(String.class).with(schema)
                 .readValues(file.toFile())) {
             List<Map<String, String>> all = rows.readAll();
@@ -84,8 +89,10 @@ public final class CsvTable {
                 });
             }
             return all;
+        } catch (JacksonIOException e) {
+            throw new ConfigurationException(file + ": cannot be read (" + e.getOriginalMessage() + ").", e);
         } catch (JacksonException e) {
-            throw new ConfigurationException(file + ": is not a CSV file: " + e.getOriginalMessage() + ".", e);
+            throw new ConfigurationException(file + ": is not a CSV file: " + ParseProblem.of(e) + ".", e);
         }
     }
 }

@@ -9,6 +9,7 @@ import io.audiomamba.error.AudioException;
 import io.audiomamba.error.AudioMambaException;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.ParseProblem;
 import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -95,7 +96,7 @@ public final class PackedDataset implements Dataset.Sounds {
             }
             return index;
         } catch (JacksonException e) {
-            throw new ConfigurationException(file + ": is damaged: " + e.getOriginalMessage() + ".", e);
+            throw new ConfigurationException(file + ": is damaged: " + ParseProblem.of(e) + ".", e);
         }
     }
 
@@ -181,7 +182,7 @@ public final class PackedDataset implements Dataset.Sounds {
             Index index = new Index(dataset.title(), sampleRate, dataset.labels(), entries);
             WholeFile.write(folder.resolve(INDEX), JSON.writerWithDefaultPrettyPrinter().writeValueAsString(index));
         } catch (IOException e) {
-            throw new ConfigurationException(WholeFile.unwritable(folder, e), e);
+            throw WholeFile.unwritable(folder, e);
         }
         return failures;
     }

@@ -2,6 +2,7 @@ package io.audiomamba.train;
 
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.ParseProblem;
 import io.audiomamba.evaluation.Calibration;
 import io.audiomamba.evaluation.Evaluator;
 import io.audiomamba.evaluation.Metrics;
@@ -16,7 +17,9 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
 import java.util.TreeMap;
@@ -71,6 +74,12 @@ public final class CrossValidation {
             double squares = Arrays.stream(values).map(value -> (value - mean) * (value - mean)).sum();
             return new Figure(mean, values.length < 2 ? null : Math.sqrt(squares / (values.length - 1)));
         }
+
+        /** For example {@code 94.08 % ± 0.63}. */
+        public String percent() {
+            String percent = String.format(Locale.ROOT, "%.2f %%", 100 * mean);
+            return deviation == null ? percent : percent + String.format(Locale.ROOT, " ± %.2f", 100 * deviation);
+        }
     }
 
     /**
@@ -88,7 +97,24 @@ public final class CrossValidation {
     public record Summary(int runs, Figure accuracy, Figure shiftedAccuracy, Map<Integer, Figure> foldAccuracies,
             Map<Integer, Figure> shiftedFoldAccuracies, Double foldDeviation, double ensemble,
             Figure meanAveragePrecision, Figure shiftedMeanAveragePrecision, double temperature,
-            double uncalibratedError, double error) {}
+            double uncalibratedError, double error) {
+
+        /** Under which a model's provenance holds the summary of the cross-validation that it was calibrated by, as JSON. */
+        public static final String PROVENANCE = "cross-validation";
+
+        String toJson() {
+            return JSON.writeValueAsString(this);
+        }
+
+        /** The summary in a model's provenance; none if there is none that can be read. */
+        public static Optional<Summary> of(Map<String, String> provenance) {
+            try {
+                return Optional.ofNullable(provenance.get(PROVENANCE)).map(json -> JSON.readValue(json, Summary.class));
+            } catch (JacksonException _) {
+                return Optional.empty();
+            }
+        }
+    }
 
     /** Told how the runs go. */
     public interface Listener {
@@ -235,6 +261,9 @@ public final class CrossValidation {
     }
 
     private List<Path> files() {
+        if (!Files.isDirectory(folder)) {
+            throw new ConfigurationException(folder + ": there is no such folder.");
+        }
         try (Stream<Path> all = Files.list(folder)) {
             return all.filter(file -> file.getFileName().toString().matches("fold.*-seed.*\\.json")).sorted()
                     .toList();
@@ -261,7 +290,7 @@ public final class CrossValidation {
             return JSON.readValue(file.toFile(), type);
         } catch (JacksonException e) {
             throw new ConfigurationException(
-                    file + ": is damaged; " + advice + " (" + e.getOriginalMessage() + ").", e);
+                    file + ": is damaged; " + advice + " (" + ParseProblem.of(e) + ").", e);
         }
     }
 

@@ -1,6 +1,5 @@
 package io.audiomamba.train;
 
-import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -32,8 +31,7 @@ final class TrainingHistory {
         Path lines = folder.resolve(LINES);
         List<String> kept = Files.exists(lines) ? Files.readAllLines(lines).stream().limit(keep).toList() : List.of();
         String text = kept.stream().map(line -> line + "\n").collect(Collectors.joining());
-        WholeFile.write(lines, channel -> WholeFile.writeFully(channel, StandardCharsets.UTF_8.encode(text)),
-                EnvironmentException::new);
+        WholeFile.write(lines, text);
         EventFile.begin(folder.resolve(EVENTS));
         for (String line : kept) {
             note(JSON.readValue(line, EpochFigures.class));

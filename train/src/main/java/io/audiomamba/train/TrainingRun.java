@@ -22,7 +22,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import org.bytedeco.pytorch.Device;
-import tools.jackson.databind.ObjectMapper;
 
 /**
  * One training in a folder of its own: {@code recipe.yaml}; {@code metrics.jsonl}, a line an epoch, and the same for
@@ -34,7 +33,6 @@ public final class TrainingRun {
     private static final String STATE = "state.safetensors";
     private static final String BEST = "best";
     private static final String DATA = "data";
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     private final Path folder;
     private final Recipe recipe;
@@ -114,12 +112,8 @@ public final class TrainingRun {
             }
             return new Outcome(finished, Map.copyOf(unreadable));
         } catch (IOException e) {
-            throw unwritable(e);
+            throw WholeFile.unwritable(folder, e);
         }
-    }
-
-    private EnvironmentException unwritable(IOException e) {
-        return new EnvironmentException(WholeFile.unwritable(folder, e), e);
     }
 
     private void checkFolder(boolean resume) {
@@ -214,8 +208,7 @@ public final class TrainingRun {
     }
 
     private void write(String name, byte[] content) {
-        WholeFile.write(file(name), channel -> WholeFile.writeFully(channel, ByteBuffer.wrap(content)),
-                EnvironmentException::new);
+        WholeFile.write(file(name), channel -> WholeFile.writeFully(channel, ByteBuffer.wrap(content)));
     }
 
     private void save(Trainer trainer, Description description, DType type) {
@@ -229,7 +222,7 @@ public final class TrainingRun {
             return description;
         }
         Map<String, String> provenance = new LinkedHashMap<>(description.provenance());
-        provenance.put("cross-validation", JSON.writeValueAsString(summary));
+        provenance.put(CrossValidation.Summary.PROVENANCE, summary.toJson());
         return new Description(description.model(), description.frontEnd(), description.labels(),
                 description.activation(), summary.temperature(), provenance);
     }

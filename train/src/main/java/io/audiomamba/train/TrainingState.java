@@ -6,6 +6,7 @@ import io.audiomamba.checkpoint.Safetensors;
 import io.audiomamba.checkpoint.StoredWeights;
 import io.audiomamba.checkpoint.TensorFile;
 import io.audiomamba.error.CheckpointException;
+import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.torch.Tensors;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -28,7 +29,7 @@ final class TrainingState {
      * Written as a whole or not at all.
      *
      * @param notes further strings to keep
-     * @throws CheckpointException if it cannot be written
+     * @throws EnvironmentException if it cannot be written
      */
     static void save(Path file, Trainer trainer, Map<String, String> notes) {
         Map<String, RawTensor> tensors = new LinkedHashMap<>();
