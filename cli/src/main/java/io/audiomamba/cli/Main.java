@@ -5,8 +5,6 @@ import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.torch.MemoryShortage;
-import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
@@ -43,7 +41,7 @@ public final class Main {
 
     public static void main(String[] arguments) {
         Termination.prepare();
-        Termination.exit(run(commandLine(), new Output(new FileOutputStream(FileDescriptor.out)), arguments));
+        Termination.exit(run(commandLine(), Output.standard(), arguments));
     }
 
     /** Runs a command that prints to {@code out}; its exit code. */

@@ -5,6 +5,7 @@ import io.audiomamba.data.CsvTable;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.JsonNodeFactory;
 import tools.jackson.databind.node.ObjectNode;
@@ -58,7 +59,7 @@ enum TagFormat {
     CSV {
         @Override
         TagPrinter printer(PrintWriter out, PrintWriter err, String model) {
-            out.println("file,seconds,label,score");
+            out.print(CsvTable.text(Stream.of(List.of("file", "seconds", "label", "score"))));
             return new TagPrinter() {
                 @Override
                 public void tags(String file, double seconds, List<Tag> tags) {

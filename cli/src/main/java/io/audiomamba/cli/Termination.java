@@ -32,8 +32,8 @@ final class Termination {
 
     /** Runs {@code body}; when the process is told to end meanwhile, {@code stopping} makes it return soon. */
     static int stoppable(Runnable stopping, IntSupplier body) {
+        stop = stopping; // first: who is told to end meanwhile waits for the lock
         UNDER_WAY.lock();
-        stop = stopping;
         try {
             return body.getAsInt();
         } finally {

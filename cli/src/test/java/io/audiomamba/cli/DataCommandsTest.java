@@ -111,6 +111,13 @@ class DataCommandsTest {
     }
 
     @Test
+    void packingBesideAHiddenFile() throws IOException {
+        Path target = Files.createDirectories(folder.resolve("hidden"));
+        Files.createFile(target.resolve(".DS_Store"));
+        assertThat(CommandRun.of("pack", data, "-o", target).code()).isEqualTo(Main.DONE);
+    }
+
+    @Test
     void evaluateOneFold() {
         CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", packed, "--fold", 1);
         assertThat(run.out()).startsWith("data.csv: 2 clips, 2 classes\n");

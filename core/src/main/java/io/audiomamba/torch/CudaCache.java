@@ -36,7 +36,7 @@ record CudaCache(Optional<Path> folder) {
             WholeFile.createFolder(file.getParent());
             WholeFile.write(file, channel -> WholeFile.writeFully(channel, ByteBuffer.wrap(code)));
         } catch (AudioMambaException _) {
-            return;
+            // then it is compiled again next time
         }
     }
 }

@@ -22,12 +22,13 @@ import tools.jackson.databind.SequenceWriter;
 import tools.jackson.dataformat.csv.CsvMapper;
 import tools.jackson.dataformat.csv.CsvReadFeature;
 import tools.jackson.dataformat.csv.CsvSchema;
+import tools.jackson.dataformat.csv.CsvWriteFeature;
 
 /** CSV files (RFC 4180). Spaces around a field that is read do not count. */
 public final class CsvTable {
 
     private static final CsvMapper CSV = CsvMapper.builder().enable(CsvReadFeature.TRIM_SPACES)
-            .enable(CsvReadFeature.SKIP_EMPTY_LINES).build();
+            .enable(CsvReadFeature.SKIP_EMPTY_LINES).enable(CsvWriteFeature.STRICT_CHECK_FOR_QUOTING).build();
 
     private CsvTable() {}
 

@@ -124,7 +124,10 @@ public record Dataset(String title, List<String> labels, List<Clip> clips, List<
         return clips.stream().allMatch(clip -> clip.labels().size() == 1);
     }
 
-    /** Equal for datasets of the same classes and clips with the same labels in the same folds, however they are stored. */
+    /**
+     * Equal for datasets of the same classes and clips with the same labels in the same folds, however they are stored; a
+     * packed one lacks the clips that cannot be decoded.
+     */
     public String fingerprint() {
         int hash = labels.hashCode();
         for (Clip clip : clips) {

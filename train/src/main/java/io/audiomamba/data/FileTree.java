@@ -58,7 +58,7 @@ record FileTree(List<Path> folders, List<Path> files) {
 
                         @Override
                         public FileVisitResult visitFileFailed(Path file, IOException e) throws IOException {
-                            if (e instanceof FileSystemLoopException || isHidden(file)) {
+                            if (e instanceof FileSystemLoopException || !file.equals(root) && isHidden(file)) {
                                 return FileVisitResult.CONTINUE;
                             }
                             throw e;

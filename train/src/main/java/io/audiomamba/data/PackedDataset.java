@@ -187,10 +187,12 @@ public final class PackedDataset implements Dataset.Sounds {
         return failures;
     }
 
-    /** Files beside the shards, if not a whole dataset, would be taken for the packed one's from then on. */
+    /** Files beside the shards, hidden ones apart, would be taken for the packed dataset's from then on. */
     private static void requireNothingElse(Path folder) throws IOException {
         try (Stream<Path> files = Files.list(folder)) {
-            files.map(Path::getFileName).map(Path::toString).filter(name -> !name.matches(OURS)).sorted().findFirst()
+            files.map(Path::getFileName).map(Path::toString)
+                    .filter(name -> !name.startsWith(".") && !name.matches(OURS))
+                    .sorted().findFirst()
                     .ifPresent(name -> {
                         throw new ConfigurationException(folder + ": holds other files, such as " + name
                                 + "; pack into a folder of its own.");

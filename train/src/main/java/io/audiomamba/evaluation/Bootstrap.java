@@ -45,14 +45,14 @@ final class Bootstrap {
     }
 
     /** Between the neighbours linearly, also where one or both are infinite; NaN if there are no values. */
-    private static double quantile(double[] sorted, double share) {
+    static double quantile(double[] sorted, double share) {
         if (sorted.length == 0) {
             return Double.NaN;
         }
         double position = share * (sorted.length - 1);
         int below = (int) position;
         int above = Math.min(below + 1, sorted.length - 1);
-        return position == below || sorted[below] == sorted[above]
+        return position == below || sorted[below] == sorted[above] || Double.isInfinite(sorted[below])
                 ? sorted[below]
                 : sorted[below] + (position - below) * (sorted[above] - sorted[below]);
     }

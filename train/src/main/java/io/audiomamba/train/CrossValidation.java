@@ -47,6 +47,7 @@ public final class CrossValidation {
     public static final int SHIFTS = 10;
 
     private static final String ORIGIN = "origin.json";
+    private static final String RECIPE = "recipe.yaml";
     private static final ObjectMapper JSON = new ObjectMapper();
 
     /**
@@ -167,6 +168,7 @@ public final class CrossValidation {
     public void run(int seeds, int part, int parts, int jobs, Device device, Listener listener) {
         WholeFile.createFolder(folder);
         if (!Files.exists(folder.resolve(ORIGIN)) && files().isEmpty()) {
+            WholeFile.write(folder.resolve(RECIPE), recipe.toYaml());
             WholeFile.write(folder.resolve(ORIGIN), JSON.writerWithDefaultPrettyPrinter().writeValueAsString(origin()));
         }
         checkOrigin();
@@ -240,24 +242,31 @@ public final class CrossValidation {
         WholeFile.write(file(run.fold(), run.seed()), JSON.writeValueAsString(run));
     }
 
-    /** What all runs have in common: each has a seed of its own. */
+    /** What all runs have in common besides the recipe. */
     private Map<String, String> origin() {
         Map<String, String> origin = new LinkedHashMap<>();
         origin.put("data", dataset.fingerprint());
         origin.put("weights", weights.fingerprint());
-        origin.put("recipe", recipe.withSeed(0).toYaml());
         return origin;
     }
 
     private void checkOrigin() {
         Path file = folder.resolve(ORIGIN);
-        Map<?, ?> found = Files.exists(file) ? read(file, Map.class, "name another folder") : Map.of();
-        origin().forEach((key, value) -> {
-            if (!value.equals(found.get(key))) {
-                throw new ConfigurationException(folder + ": holds runs of something else: the " + key + " that "
-                        + ORIGIN + " names, if at all, is not this call's; name another folder.");
-            }
-        });
+        if (!Files.exists(file)) {
+            throw new ConfigurationException(folder + ": holds runs, but no " + ORIGIN
+                    + " that says what they are of; name another folder.");
+        }
+        Map<?, ?> found = read(file, Map.class, "name another folder");
+        origin().forEach((key, value) -> requireSame(key, value.equals(found.get(key))));
+        requireSame("recipe", Recipe.of(folder.resolve(RECIPE).toString(), Map.of()).trainsLike(recipe));
+    }
+
+    private void requireSame(String what, boolean same) {
+        if (!same) {
+            throw new ConfigurationException(
+                    folder + ": holds runs of something else: their " + what
+                            + " is not this call's; name another folder.");
+        }
     }
 
     private List<Path> files() {

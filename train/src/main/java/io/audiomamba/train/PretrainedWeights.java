@@ -7,6 +7,7 @@ import io.audiomamba.checkpoint.RawTensor;
 import io.audiomamba.checkpoint.StoredWeights;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.exchange.ForeignCheckpoint;
+import io.audiomamba.file.Sha256;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
@@ -21,7 +22,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
-import java.util.zip.CRC32C;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -171,9 +171,9 @@ public final class PretrainedWeights implements InitialWeights, AutoCloseable {
 
     @Override
     public String fingerprint() {
-        CRC32C sum = new CRC32C();
-        stored.values().forEach(tensor -> sum.update(tensor.data().asByteBuffer()));
-        return "%d tensors, CRC-32C %08x".formatted(stored.size(), sum.getValue());
+        Sha256 hash = new Sha256();
+        stored.values().forEach(tensor -> hash.add(tensor.data().asByteBuffer()));
+        return "SHA-256 " + hash.digits();
     }
 
     @Override

@@ -146,6 +146,21 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
         return new Recipe(model, changed, loss, optimizer, schedule, sampling, augment);
     }
 
+    /**
+     * Whether both train the same model but for the seed. Nor do worker threads count, which batches do not depend on, and
+     * how often a training is saved and evaluated.
+     */
+    boolean trainsLike(Recipe other) {
+        return essentials().equals(other.essentials());
+    }
+
+    private Recipe essentials() {
+        Train essential = new Train(train.epochs, train.batchSize, 0, train.precision, 1, train.ema, train.averageLast,
+                1,
+                1);
+        return new Recipe(model, essential, loss, optimizer, schedule, sampling, augment);
+    }
+
     /** Every value, as YAML. */
     public String toYaml() {
         return RecipeYaml.write(this);

@@ -93,6 +93,7 @@ public final class TrainingRun {
                 Trainer trainer = new Trainer(recipe, training, setting.device(), setting.weights());
                 var _ = occupied(listener)) {
             setting.weights().report().forEach(listener::warning);
+            checkFolder(resume); // once more, now that no other training is at work in it
             TrainingHistory history = begin(trainer);
             Description description = calibrated(trainer.description(), setting.calibration());
             while (trainer.finishedEpochs() < recipe.train().epochs()) {

@@ -154,6 +154,15 @@ class EvaluationTest {
 
     /** A model that is always right. */
     @Test
+    void quantilesBetweenInfinities() {
+        double inf = Double.POSITIVE_INFINITY;
+        assertThat(Bootstrap.quantile(new double[] {-inf, 1}, 0.25)).isEqualTo(-inf);
+        assertThat(Bootstrap.quantile(new double[] {1, inf}, 0.25)).isEqualTo(inf);
+        assertThat(Bootstrap.quantile(new double[] {-inf, inf}, 0.5)).isEqualTo(-inf);
+        assertThat(Bootstrap.quantile(new double[] {1, 3}, 0.25)).isEqualTo(1.5);
+    }
+
+    @Test
     void theSensitivityIndexOfAPerfectRankingIsInfinite() {
         Ranking ranking = new Ranking(new float[][] {{1, 0}, {1, 0}, {0, 1}, {0, 1}},
                 new boolean[][] {{true, false}, {true, false}, {false, true}, {false, true}});
@@ -186,7 +195,7 @@ class EvaluationTest {
         assertThat(Files.readAllLines(out.resolve("scores.csv"))).hasSize(7)
                 .startsWith("clip,low,\"middle, more or less\",high").element(1).asString().startsWith("low-1-0,0.78");
         assertThat(Files.readAllLines(out.resolve("skipped.csv"))).containsExactly("clip,reason",
-                "\"gone, alas\",\"gone: is damaged.\"");
+                "\"gone, alas\",gone: is damaged.");
         try (var files = Files.list(out)) {
             assertThat(files).hasSize(5);
         }

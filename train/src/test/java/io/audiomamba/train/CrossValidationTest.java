@@ -200,7 +200,7 @@ class CrossValidationTest {
         for (ThrowingCallable use : List.<ThrowingCallable>of(other::summary,
                 () -> other.run(2, 0, 1, 1, Devices.cpu(), null))) {
             assertThatThrownBy(use).isInstanceOf(ConfigurationException.class)
-                    .hasMessageContaining("holds runs of something else: the " + what + " that origin.json names");
+                    .hasMessageContaining("holds runs of something else: their " + what + " is not this call's");
         }
     }
 
@@ -218,8 +218,13 @@ class CrossValidationTest {
                 new Dataset("tones", TONES.labels(), cutAnew, List.of(), TONES.sounds()));
         assertThat(new CrossValidation(RECIPE.withSeed(99), InitialWeights.RANDOM, TONES, folder).summary().runs())
                 .as("another seed makes more runs of the same").isEqualTo(2);
+        Path changed = folder.resolve("changed.yaml");
+        Files.writeString(changed, RECIPE.toYaml());
+        Recipe elsewhere = Recipe.of(changed.toString(), Map.of("train.workers", "3", "train.save_every", "7"));
+        assertThat(new CrossValidation(elsewhere, InitialWeights.RANDOM, TONES, folder).summary().runs()).isEqualTo(2);
         Files.delete(folder.resolve("origin.json"));
-        assertRefused("data", RECIPE, InitialWeights.RANDOM, TONES);
+        assertThatThrownBy(() -> validation(TONES).summary()).isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("holds runs, but no origin.json that says what they are of");
     }
 
     @Test
