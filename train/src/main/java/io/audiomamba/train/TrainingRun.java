@@ -21,6 +21,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.Device;
 
 /**
@@ -30,6 +32,8 @@ import org.bytedeco.pytorch.Device;
  */
 public final class TrainingRun {
 
+    /** Folders of the trainings of this process. */
+    private static final Set<Path> AT_WORK = ConcurrentHashMap.newKeySet();
     private static final String STATE = "state.safetensors";
     private static final String BEST = "best";
     private static final String DATA = "data";
@@ -88,6 +92,23 @@ public final class TrainingRun {
      * @throws EnvironmentException   if something cannot be written
      */
     public Outcome run(Setting setting, boolean resume, TrainingListener listener) {
+        // Before its lock is: to open and close the locked file in this process once more would drop the lock.
+        Path place = folder.toAbsolutePath().normalize();
+        if (!AT_WORK.add(place)) {
+            throw another();
+        }
+        try {
+            return train(setting, resume, listener);
+        } finally {
+            AT_WORK.remove(place);
+        }
+    }
+
+    private ConfigurationException another() {
+        return new ConfigurationException(folder + ": another training is at work in it; name another folder.");
+    }
+
+    private Outcome train(Setting setting, boolean resume, TrainingListener listener) {
         checkFolder(resume);
         try (var _ = new DeviceStream(setting.device());
                 Trainer trainer = new Trainer(recipe, training, setting.device(), setting.weights());
@@ -139,14 +160,14 @@ public final class TrainingRun {
                 return lock;
             }
         } catch (OverlappingFileLockException _) {
-            // a training of this process
+            // a training of this process, which calls the folder something else
         } catch (IOException e) {
             listener.warning(folder + ": files cannot be locked there (" + e.getMessage()
                     + "), so a second training in it would not be noticed.");
             return lock;
         }
         lock.close();
-        throw new ConfigurationException(folder + ": another training is at work in it; name another folder.");
+        throw another();
     }
 
     private TrainingHistory begin(Trainer trainer) throws IOException {
