@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.Set;
@@ -56,7 +57,12 @@ public final class CrossValidation {
      * @param plain   of the clips as they are
      * @param shifted means over {@value #SHIFTS} cyclic shifts
      */
-    public record Run(int fold, long seed, Predictions plain, Predictions shifted) {}
+    public record Run(int fold, long seed, Predictions plain, Predictions shifted) {
+        public Run {
+            Objects.requireNonNull(plain, "plain");
+            Objects.requireNonNull(shifted, "shifted");
+        }
+    }
 
     /**
      * A figure over the seeds.
@@ -166,12 +172,16 @@ public final class CrossValidation {
      * @throws ConfigurationException if the folder holds runs of something else
      */
     public void run(int seeds, int part, int parts, int jobs, Device device, Listener listener) {
+        if (TrainingRun.isIn(folder)) {
+            throw new ConfigurationException(folder + ": holds a training; name another folder.");
+        }
         WholeFile.createFolder(folder);
         if (!Files.exists(folder.resolve(ORIGIN)) && files().isEmpty()) {
             WholeFile.write(folder.resolve(RECIPE), recipe.toYaml());
             WholeFile.write(folder.resolve(ORIGIN), JSON.writerWithDefaultPrettyPrinter().writeValueAsString(origin()));
         }
         checkOrigin();
+        runs(); // what is damaged is better known before the work than after it
         List<Integer> folds = dataset.folds();
         Queue<Runnable> missing = new ConcurrentLinkedQueue<>();
         for (int i = part; i < folds.size() * seeds; i += parts) {
@@ -252,9 +262,9 @@ public final class CrossValidation {
 
     private void checkOrigin() {
         Path file = folder.resolve(ORIGIN);
-        if (!Files.exists(file)) {
-            throw new ConfigurationException(folder + ": holds runs, but no " + ORIGIN
-                    + " that says what they are of; name another folder.");
+        if (!Files.exists(file) || !Files.exists(folder.resolve(RECIPE))) {
+            throw new ConfigurationException(folder + ": holds runs, but not both " + ORIGIN + " and " + RECIPE
+                    + ", which say what they are of; name another folder.");
         }
         Map<?, ?> found = read(file, Map.class, "name another folder");
         origin().forEach((key, value) -> requireSame(key, value.equals(found.get(key))));
@@ -291,7 +301,21 @@ public final class CrossValidation {
         if (!files.isEmpty()) {
             checkOrigin();
         }
-        return files.stream().map(file -> read(file, Run.class, "delete it, and the run will be made again")).toList();
+        return files.stream().map(this::run).toList();
+    }
+
+    private Run run(Path file) {
+        String advice = "delete it, and the run will be made again";
+        Run run = read(file, Run.class, advice);
+        if (!file.equals(file(run.fold(), run.seed()))) {
+            throw new ConfigurationException(file + ": holds the run of another fold or seed; " + advice + ".");
+        }
+        return run;
+    }
+
+    /** Whether {@code folder} holds the runs of a cross-validation. */
+    static boolean isIn(Path folder) {
+        return Files.exists(folder.resolve(ORIGIN));
     }
 
     private static <T> T read(Path file, Class<T> type, String advice) {

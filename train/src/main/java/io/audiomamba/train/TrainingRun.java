@@ -35,6 +35,7 @@ public final class TrainingRun {
     /** Folders of the trainings of this process. */
     private static final Set<Path> AT_WORK = ConcurrentHashMap.newKeySet();
     private static final String STATE = "state.safetensors";
+    private static final String LOCK = ".lock";
     private static final String BEST = "best";
     private static final String DATA = "data";
 
@@ -138,7 +139,15 @@ public final class TrainingRun {
         }
     }
 
+    /** Whether {@code folder} holds a training, or one is at work in it. */
+    static boolean isIn(Path folder) {
+        return Files.exists(folder.resolve(LOCK)) || Files.exists(folder.resolve(STATE));
+    }
+
     private void checkFolder(boolean resume) {
+        if (CrossValidation.isIn(folder)) {
+            throw new ConfigurationException(folder + ": holds a cross-validation; name another folder.");
+        }
         if (Files.exists(file(STATE))) {
             if (!resume) {
                 throw new ConfigurationException(
@@ -154,7 +163,7 @@ public final class TrainingRun {
     /** Makes the folder, unless it is there, and keeps other trainings out of it until the result is closed. */
     private FileChannel occupied(TrainingListener listener) throws IOException {
         Files.createDirectories(folder);
-        FileChannel lock = FileChannel.open(file(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        FileChannel lock = FileChannel.open(file(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         try {
             if (lock.tryLock() != null) {
                 return lock;

@@ -222,9 +222,34 @@ class CrossValidationTest {
         Files.writeString(changed, RECIPE.toYaml());
         Recipe elsewhere = Recipe.of(changed.toString(), Map.of("train.workers", "3", "train.save_every", "7"));
         assertThat(new CrossValidation(elsewhere, InitialWeights.RANDOM, TONES, folder).summary().runs()).isEqualTo(2);
-        Files.delete(folder.resolve("origin.json"));
-        assertThatThrownBy(() -> validation(TONES).summary()).isInstanceOf(ConfigurationException.class)
-                .hasMessageContaining("holds runs, but no origin.json that says what they are of");
+        for (String file : List.of("recipe.yaml", "origin.json")) {
+            Files.delete(folder.resolve(file));
+            assertThatThrownBy(() -> validation(TONES).summary()).isInstanceOf(ConfigurationException.class)
+                    .hasMessageContaining("holds runs, but not both origin.json and recipe.yaml");
+        }
+    }
+
+    @Test
+    void aTrainingInTheSameFolder() throws IOException {
+        for (String file : List.of(".lock", "state.safetensors")) {
+            Files.createFile(folder.resolve(file));
+            assertThatThrownBy(() -> run(TONES, 2, 0, 1)).isInstanceOf(ConfigurationException.class)
+                    .hasMessage(folder + ": holds a training; name another folder.");
+            Files.delete(folder.resolve(file));
+        }
+    }
+
+    /** It is said before the runs that are missing are made. */
+    @Test
+    void aRunThatIsNotWhatItsNameSays() throws IOException {
+        write(1, 7, 1, 0, 1);
+        Path second = folder.resolve("fold2-seed7.json");
+        Files.copy(folder.resolve("fold1-seed7.json"), second);
+        assertThatThrownBy(() -> run(TONES, 2, 0, 1)).isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("fold2-seed7.json: holds the run of another fold or seed; delete it");
+        Files.writeString(second, "{\"fold\":2,\"seed\":7}");
+        assertThatThrownBy(() -> run(TONES, 2, 0, 1)).isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("fold2-seed7.json: is damaged; delete it");
     }
 
     @Test

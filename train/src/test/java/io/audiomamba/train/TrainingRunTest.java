@@ -188,6 +188,15 @@ class TrainingRunTest {
     }
 
     @Test
+    void aCrossValidationInTheSameFolder() throws IOException {
+        Path place = Files.createDirectories(folder.resolve("run"));
+        Files.createFile(place.resolve("origin.json"));
+        assertThatThrownBy(() -> run("run", tones).run(SETTING, false, quiet()))
+                .isInstanceOf(ConfigurationException.class)
+                .hasMessage(place + ": holds a cross-validation; name another folder.");
+    }
+
+    @Test
     void aRecipeThatFitsNoModelLeavesNoFolder() {
         assertThatThrownBy(() -> run("run", tones, "optimizer.frozen=[nothing]").run(SETTING, false, quiet()))
                 .isInstanceOf(ConfigurationException.class);
