@@ -1,6 +1,5 @@
 package io.audiomamba.checkpoint;
 
-import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.file.WholeFile;
 import java.io.IOException;
@@ -23,10 +22,10 @@ public final class SafetensorsWriter implements AutoCloseable {
     private final FileChannel data;
     private final List<Safetensors.Entry> entries = new ArrayList<>();
 
-    /** @throws CheckpointException if nothing can be written there */
+    /** @throws EnvironmentException if nothing can be written there */
     public SafetensorsWriter(Path file) {
         this.file = file;
-        this.waiting = WholeFile.unfinished(file.toAbsolutePath());
+        this.waiting = WholeFile.unfinished(WholeFile.target(file));
         try {
             data = FileChannel.open(waiting, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ,
                     StandardOpenOption.WRITE);

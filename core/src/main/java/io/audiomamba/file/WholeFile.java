@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileSystemLoopException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -22,6 +23,9 @@ public final class WholeFile {
     private static final String UNFINISHED = ".part";
     private static final Pattern UNFINISHED_NAME = Pattern
             .compile(".+\\.\\p{XDigit}{8}(-\\p{XDigit}{4}){3}-\\p{XDigit}{12}" + Pattern.quote(UNFINISHED));
+
+    /** How many symbolic links may lead from one to the next, as on Linux. */
+    private static final int MOST_LINKS = 40;
 
     /** What writes the content. */
     @FunctionalInterface
@@ -54,12 +58,13 @@ public final class WholeFile {
     }
 
     /**
-     * Writes any content.
+     * Writes any content; where {@code file} is a symbolic link, to what it leads to.
      *
-     * @throws EnvironmentException if it cannot be written; what was there before is there still
+     * @throws EnvironmentException if it cannot be written, or something is there that is no regular file; what was there
+     *                              before is there still
      */
     public static void write(Path file, Content content) {
-        Path target = file.toAbsolutePath();
+        Path target = target(file);
         Path unfinished = unfinished(target);
         try {
             try (FileChannel channel = FileChannel.open(unfinished, StandardOpenOption.CREATE_NEW,
@@ -72,6 +77,34 @@ public final class WholeFile {
             throw unwritable(file, e);
         } finally {
             unfinished.toFile().delete();
+        }
+    }
+
+    /**
+     * The absolute path that is written where {@code file} is asked for: symbolic links are followed, since the complete
+     * file would take the place of the link, as it would of a device.
+     *
+     * @throws EnvironmentException if something is there that is no regular file, or the path is empty
+     */
+    public static Path target(Path file) {
+        if (file.toString().isEmpty()) {
+            throw new EnvironmentException("'': cannot be written: an empty path names no file.");
+        }
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            throw new EnvironmentException(file + ": cannot be written: it is "
+                    + (Files.isDirectory(file) ? "a folder." : "no regular file."));
+        }
+        try {
+            Path target = file.toAbsolutePath();
+            for (int links = 0; Files.isSymbolicLink(target); links++) {
+                if (links == MOST_LINKS) {
+                    throw new FileSystemLoopException(target.toString());
+                }
+                target = target.resolveSibling(Files.readSymbolicLink(target));
+            }
+            return target;
+        } catch (IOException e) {
+            throw unwritable(file, e);
         }
     }
 
