@@ -1,6 +1,7 @@
 package io.audiomamba;
 
 import io.audiomamba.audio.AudioLimits;
+import java.util.Objects;
 
 /**
  * How a tagger computes, and what it refuses.
@@ -12,6 +13,14 @@ public record TaggerOptions(String device, AudioLimits limits) {
 
     /** The best device that there is, and the {@linkplain AudioLimits#DEFAULT usual limits}. */
     public static final TaggerOptions DEFAULT = new TaggerOptions("auto");
+
+    /**
+     * @throws NullPointerException naming the component that is null
+     */
+    public TaggerOptions {
+        Objects.requireNonNull(device, "device");
+        Objects.requireNonNull(limits, "limits");
+    }
 
     /** Options with the {@linkplain AudioLimits#DEFAULT usual limits}. */
     public TaggerOptions(String device) {

@@ -222,6 +222,14 @@ class AudioTaggerTest {
                 .isInstanceOf(AudioException.class).hasMessageContaining("2147483647 Hz");
     }
 
+    @Test
+    void optionsAreNotNull() {
+        assertThatThrownBy(() -> new TaggerOptions(null)).isInstanceOf(NullPointerException.class)
+                .hasMessage("device");
+        assertThatThrownBy(() -> new TaggerOptions("cpu", null)).isInstanceOf(NullPointerException.class)
+                .hasMessage("limits");
+    }
+
     private void limited(AudioLimits limits, Executable tagging, String reason) {
         tagger.close();
         tagger = AudioTagger.load(small, new TaggerOptions("cpu", limits));

@@ -6,15 +6,31 @@ import java.util.Locale;
 /**
  * What a sound may cost before it is refused: audio files are hostile until decoded.
  *
- * @param maxBytes      size of the file
- * @param maxSeconds    length of the sound
- * @param maxChannels   number of channels
- * @param maxSampleRate samples a second of the file
+ * @param maxBytes      size of the file, positive
+ * @param maxSeconds    length of the sound, positive; infinite for any length
+ * @param maxChannels   number of channels, positive
+ * @param maxSampleRate samples a second of the file, positive
  */
 public record AudioLimits(long maxBytes, double maxSeconds, int maxChannels, int maxSampleRate) {
 
     /** Room for a day of sound in 16 GB, 64 channels and 768 kHz. */
     public static final AudioLimits DEFAULT = new AudioLimits(16L << 30, 24 * 3600, 64, 768_000);
+
+    /**
+     * @throws IllegalArgumentException naming the limit that is not positive, or not a number
+     */
+    public AudioLimits {
+        requirePositive("maxBytes", maxBytes);
+        requirePositive("maxSeconds", maxSeconds);
+        requirePositive("maxChannels", maxChannels);
+        requirePositive("maxSampleRate", maxSampleRate);
+    }
+
+    private static void requirePositive(String name, Number limit) {
+        if (!(limit.doubleValue() > 0)) {
+            throw new IllegalArgumentException(name + " is " + limit + ", not positive");
+        }
+    }
 
     /**
      * Refuses a sound in memory that is too long or has too many samples a second; its bytes are there already.

@@ -190,6 +190,15 @@ class AudioReaderTest {
         limited(path, new AudioLimits(1 << 20, 60, 8, 8_000), "44100 Hz");
     }
 
+    @ParameterizedTest
+    @CsvSource({"0,60,8,96000,maxBytes is 0", "-1,60,8,96000,maxBytes is -1", "100,NaN,8,96000,maxSeconds is NaN",
+            "100,0,8,96000,maxSeconds is 0.0", "100,-1,8,96000,maxSeconds is -1.0", "100,60,0,96000,maxChannels is 0",
+            "100,60,-1,96000,maxChannels is -1", "100,60,8,0,maxSampleRate is 0", "100,60,8,-1,maxSampleRate is -1"})
+    void limitsArePositive(long bytes, double seconds, int channels, int rate, String problem) {
+        assertThatThrownBy(() -> new AudioLimits(bytes, seconds, channels, rate))
+                .isInstanceOf(IllegalArgumentException.class).hasMessage(problem + ", not positive");
+    }
+
     /** Bytes changed at random are decoded or refused, in a sentence; the JVM survives. */
     @ParameterizedTest
     @ValueSource(strings = {"tone.flac", "tone.mp3", "tone.ogg", "tone.opus", "tone.m4a", "tone.mkv", "film.mp4"})
