@@ -16,6 +16,9 @@ public record AudioLimits(long maxBytes, double maxSeconds, int maxChannels, int
     /** Room for a day of sound in 16 GB, 64 channels and 768 kHz. */
     public static final AudioLimits DEFAULT = new AudioLimits(16L << 30, 24 * 3600, 64, 768_000);
 
+    /** Less is no sound, but would make hours of a small file. */
+    private static final int LEAST_SAMPLE_RATE = 1000;
+
     /**
      * @throws IllegalArgumentException naming the limit that is not positive, or not a number
      */
@@ -33,7 +36,7 @@ public record AudioLimits(long maxBytes, double maxSeconds, int maxChannels, int
     }
 
     /**
-     * Refuses a sound in memory that is too long or has too many samples a second; its bytes are there already.
+     * Refuses a sound in memory that is too long, or has too many samples a second or fewer than 1000; its bytes are there already.
      *
      * @param name what to call it in the error
      * @throws AudioException that says which limit is exceeded
@@ -47,7 +50,11 @@ public record AudioLimits(long maxBytes, double maxSeconds, int maxChannels, int
         if (channels < 1 || channels > maxChannels) {
             throw new AudioException(name + ": has " + channels + " channels; 1 to " + maxChannels + " are allowed.");
         }
-        if (sampleRate < 1 || sampleRate > maxSampleRate) {
+        if (sampleRate < LEAST_SAMPLE_RATE) {
+            throw new AudioException(name + ": has a sample rate of " + sampleRate + " Hz; at least "
+                    + LEAST_SAMPLE_RATE + " Hz are required.");
+        }
+        if (sampleRate > maxSampleRate) {
             throw new AudioException(name + ": has a sample rate of " + sampleRate + " Hz; at most " + maxSampleRate
                     + " Hz are allowed.");
         }

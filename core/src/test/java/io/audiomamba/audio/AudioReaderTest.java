@@ -190,6 +190,16 @@ class AudioReaderTest {
         limited(path, new AudioLimits(1 << 20, 60, 8, 8_000), "44100 Hz");
     }
 
+    /** A second for every two bytes: a small file would take as long as a day of sound. */
+    @Test
+    void aRateThatNoSoundHas() throws Exception {
+        for (int rate : List.of(1, 999)) {
+            refused(file("slow.wav", Wav.of(1, rate, new short[100])),
+                    "has a sample rate of " + rate + " Hz; at least 1000 Hz are required.");
+        }
+        assertThat(AudioReader.read(file("least.wav", Wav.of(1, 1000, new short[100])), 1000).samples()).hasSize(100);
+    }
+
     @ParameterizedTest
     @CsvSource({"0,60,8,96000,maxBytes is 0", "-1,60,8,96000,maxBytes is -1", "100,NaN,8,96000,maxSeconds is NaN",
             "100,0,8,96000,maxSeconds is 0.0", "100,-1,8,96000,maxSeconds is -1.0", "100,60,0,96000,maxChannels is 0",
