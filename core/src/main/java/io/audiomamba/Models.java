@@ -81,7 +81,10 @@ public final class Models {
         String name = Registry.known().find(nameOrFile).map(PublicModel::name).orElse(nameOrFile);
         Path installed = home().resolve("models").resolve(name + SUFFIX);
         if (!Files.exists(installed)) {
-            throw new CheckpointException(nameOrFile + ": there is no such file, no bundled model of that name, and no "
+            throw new CheckpointException(nameOrFile
+                    + (Files.isDirectory(Path.of(nameOrFile))
+                            ? ": is a folder, not a checkpoint, and there is no bundled model of that name, and no "
+                            : ": there is no such file, no bundled model of that name, and no ")
                     + installed + "." + Registry.known().find(nameOrFile)
                             .map(model -> " 'audiomamba pull " + model.name() + "' fetches it.").orElse(""));
         }

@@ -23,7 +23,9 @@ class ModelsTest {
         assertThat(Path.of("src")).isDirectory();
         assertThat(Models.file("src")).isEmpty();
         assertThatThrownBy(() -> Models.open("src")).isInstanceOf(CheckpointException.class)
-                .hasMessageContaining("no bundled model of that name");
+                .hasMessageContaining("no bundled model of that name").hasMessageStartingWith("src: is a folder, ");
+        assertThatThrownBy(() -> Models.open("absent")).isInstanceOf(CheckpointException.class)
+                .hasMessageStartingWith("absent: there is no such file, no bundled model of that name");
         assertThatThrownBy(() -> Models.open("src/main")).isInstanceOf(CheckpointException.class)
                 .hasMessageContaining("is a directory");
         assertThatThrownBy(() -> Models.open("src/absent")).isInstanceOf(CheckpointException.class)
