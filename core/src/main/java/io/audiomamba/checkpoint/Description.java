@@ -130,10 +130,16 @@ public record Description(ModelConfig model, String frontEnd, List<String> label
                     + " of the format; this AudioMamba reads version " + FORMAT_VERSION + ": update it.");
         }
         try {
+            JsonNode origin = JSON.readTree(metadata.getOrDefault(PROVENANCE, "{}"));
+            if (!origin.isObject() || !origin.valueStream().allMatch(JsonNode::isValueNode)) {
+                throw new ConfigurationException("Its provenance is not a JSON object of texts.");
+            }
             Map<String, String> provenance = new LinkedHashMap<>();
-            JSON.readTree(metadata.getOrDefault(PROVENANCE, "{}")).properties()
-                    .forEach(entry -> provenance.put(entry.getKey(), entry.getValue().asString()));
+            origin.properties().forEach(entry -> provenance.put(entry.getKey(), entry.getValue().asString()));
             JsonNode labels = JSON.readTree(required(file, metadata, LABELS));
+            if (!labels.isArray() || !labels.valueStream().allMatch(JsonNode::isValueNode)) {
+                throw new ConfigurationException("Its labels are not a JSON list of texts.");
+            }
             return new Description(ModelConfigJson.read(JSON.readTree(required(file, metadata, MODEL))),
                     required(file, metadata, FRONT_END), labels.valueStream().map(JsonNode::asString).toList(),
                     activation(required(file, metadata, ACTIVATION)),

@@ -2,6 +2,7 @@ package io.audiomamba.checkpoint;
 
 import io.audiomamba.checkpoint.Unpickler.BadPickleException;
 import java.lang.foreign.MemorySegment;
+import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -69,6 +70,9 @@ record PickledTensor(Storage storage, long offset, List<Long> shape, List<Long> 
     static long number(Object value) {
         if (value instanceof Long number && number >= 0) {
             return number;
+        }
+        if (value instanceof BigInteger) {
+            throw new BadPickleException("one of its tensors has a size or position of more than 64 bits");
         }
         throw new BadPickleException("one of its tensors has the size or position "
                 + (value instanceof Long ? value : Unpickler.typeOf(value)));

@@ -4,6 +4,7 @@ import io.audiomamba.checkpoint.PickledTensor.Storage;
 import io.audiomamba.checkpoint.Unpickler.BadPickleException;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ParseProblem;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
@@ -86,8 +87,12 @@ final class TorchFile {
         ZipEntry entry = zip.getEntry(root + METADATA_ENTRY);
         Map<String, String> metadata = new LinkedHashMap<>();
         if (entry != null) {
-            JSON.readTree(content(zip, entry, budget)).properties()
-                    .forEach(e -> metadata.put(e.getKey(), e.getValue().asString()));
+            JSON.readTree(content(zip, entry, budget)).properties().forEach(e -> {
+                if (!e.getValue().isString()) {
+                    throw new BadPickleException("its metadata " + e.getKey() + " is not a text");
+                }
+                metadata.put(e.getKey(), e.getValue().stringValue());
+            });
         }
         return metadata;
     }
@@ -107,6 +112,8 @@ final class TorchFile {
                         "its part " + entry.getName() + " is damaged: it does not have its checksum");
             }
             return bytes;
+        } catch (EOFException e) {
+            throw new BadPickleException("its part " + entry.getName() + " lies beyond its end: it may be truncated");
         }
     }
 

@@ -70,7 +70,7 @@ public final class ModelConfigJson {
      */
     public static ModelConfig read(JsonNode json) {
         FIXED.forEach((name, value) -> {
-            if (json.has(name) && !json.get(name).asString().equals(value)) {
+            if (json.has(name) && !json.get(name).asString("").equals(value)) {
                 throw new ConfigurationException("The model's " + name + " is " + json.get(name)
                         + "; only " + value + " is supported.");
             }
@@ -82,13 +82,12 @@ public final class ModelConfigJson {
                 integer(json, "in_chans"), integer(json, "num_classes"),
                 dims.isInt() ? ModelConfig.doubling(dims.intValue(), depths.size()) : integers(json, "dims"), depths,
                 integer(json, "ssm_d_state"), number(json, "ssm_ratio"),
-                new ScanForm(required(json, "forward_type").asString()), required(json, "ssm_conv_bias").asBoolean(),
+                new ScanForm(text(json, "forward_type")), truth(json, "ssm_conv_bias"),
                 number(json, "mlp_ratio"), constant(PatchEmbedding.class, json, "patchembed_version"),
                 constant(Downsampling.class, json, "downsample_version"),
                 constant(Normalization.class, json, "norm_layer"),
                 json.has("head") ? constant(HeadKind.class, json, "head") : HeadKind.LINEAR,
-                json.path("drop_path_rate").asDouble(0), json.path("ssm_drop_rate").asDouble(0),
-                json.path("mlp_drop_rate").asDouble(0),
+                rate(json, "drop_path_rate"), rate(json, "ssm_drop_rate"), rate(json, "mlp_drop_rate"),
                 json.has("attention_after") ? integers(json, "attention_after") : List.of());
     }
 
@@ -103,7 +102,7 @@ public final class ModelConfigJson {
     private static int integer(JsonNode json, String name) {
         JsonNode value = required(json, name);
         if (!value.isInt()) {
-            throw notA("whole number", name, value);
+            throw not("a whole number", name, value);
         }
         return value.intValue();
     }
@@ -111,15 +110,36 @@ public final class ModelConfigJson {
     private static double number(JsonNode json, String name) {
         JsonNode value = required(json, name);
         if (!value.isNumber()) {
-            throw notA("number", name, value);
+            throw not("a number", name, value);
         }
         return value.doubleValue();
+    }
+
+    /** What only matters in training may be missing. */
+    private static double rate(JsonNode json, String name) {
+        return json.has(name) ? number(json, name) : 0;
+    }
+
+    private static String text(JsonNode json, String name) {
+        JsonNode value = required(json, name);
+        if (!value.isString()) {
+            throw not("a text", name, value);
+        }
+        return value.stringValue();
+    }
+
+    private static boolean truth(JsonNode json, String name) {
+        JsonNode value = required(json, name);
+        if (!value.isBoolean()) {
+            throw not("true or false", name, value);
+        }
+        return value.booleanValue();
     }
 
     private static List<Integer> integers(JsonNode json, String name) {
         JsonNode value = required(json, name);
         if (!value.isArray() || !value.valueStream().allMatch(JsonNode::isInt)) {
-            throw notA("list of whole numbers", name, value);
+            throw not("a list of whole numbers", name, value);
         }
         return value.valueStream().map(JsonNode::intValue).toList();
     }
@@ -127,7 +147,7 @@ public final class ModelConfigJson {
     private static <E extends Enum<E>> E constant(Class<E> type, JsonNode json, String name) {
         JsonNode value = required(json, name);
         for (E constant : type.getEnumConstants()) {
-            if (lower(constant).equals(value.asString().replace('-', '_'))) {
+            if (lower(constant).equals(value.asString("").replace('-', '_'))) {
                 return constant;
             }
         }
@@ -135,7 +155,7 @@ public final class ModelConfigJson {
                 + List.of(type.getEnumConstants()).toString().toLowerCase(Locale.ROOT).replace('_', '-') + ".");
     }
 
-    private static ConfigurationException notA(String right, String name, JsonNode value) {
-        return new ConfigurationException("The model's " + name + " is " + value + ", not a " + right + ".");
+    private static ConfigurationException not(String right, String name, JsonNode value) {
+        return new ConfigurationException("The model's " + name + " is " + value + ", not " + right + ".");
     }
 }

@@ -22,8 +22,10 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 class CheckpointTest {
@@ -150,6 +152,44 @@ class CheckpointTest {
                     .isInstanceOf(CheckpointException.class).hasMessageStartingWith("m.safetensors: ")
                     .hasMessageContaining(problem);
         });
+    }
+
+    /** The parser's own words about types, limits and classes mean nothing to users. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', value = {"input | [] | The model's input is [] but must be one of [image, log-mel,",
+            "head | [] | The model's head is [] but must be one of [linear, token-semantic].",
+            "downsample_version | {} | The model's downsample_version is {} but must be one of [v1, v2, v3].",
+            "patchembed_version | [1] | The model's patchembed_version is [1] but must be one of [v1, v2].",
+            "forward_type | [] | The model's forward_type is [], not a text.",
+            "ssm_conv_bias | [] | The model's ssm_conv_bias is [], not true or false.",
+            "patch_size | [] | The model's patch_size is []; only 4 is supported.",
+            "drop_path_rate | \"x\" | The model's drop_path_rate is \"x\", not a number.",
+            "mlp_drop_rate | [] | The model's mlp_drop_rate is [], not a number.",
+            "ssm_drop_rate | null | The model's ssm_drop_rate is null, not a number.",
+            "num_classes | 99999999999999999999 | The model's num_classes is 99999999999999999999, not a whole number."})
+    void argumentsOfAnotherType(String name, String value, String problem) {
+        ObjectNode model = ModelConfigJson.write(CONFIG);
+        model.set(name, new JsonMapper().readTree(value));
+        assertUnreadable("audiomamba.model", model.toString(), problem);
+    }
+
+    @Test
+    void metadataOfAnotherType() {
+        for (String provenance : List.of("[]", "{\"recipe\":[]}", "1")) {
+            assertUnreadable("audiomamba.provenance", provenance, "Its provenance is not a JSON object of texts.");
+        }
+        for (String labels : List.of("{}", "[[],\"a\",\"b\"]", "1")) {
+            assertUnreadable("audiomamba.labels", labels, "Its labels are not a JSON list of texts.");
+        }
+        assertUnreadable("audiomamba.model", "[".repeat(1000), "its metadata is not JSON: Document nesting depth (501)"
+                + " exceeds the maximum allowed (500)");
+    }
+
+    private static void assertUnreadable(String key, String value, String problem) {
+        Map<String, String> metadata = new LinkedHashMap<>(DESCRIPTION.toMetadata());
+        metadata.put(key, value);
+        assertThatThrownBy(() -> Description.fromMetadata("m.safetensors", metadata))
+                .isInstanceOf(CheckpointException.class).hasMessageStartingWith("m.safetensors: " + problem);
     }
 
     @Test

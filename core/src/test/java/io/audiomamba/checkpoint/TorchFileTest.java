@@ -7,6 +7,7 @@ import io.audiomamba.error.CheckpointException;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
@@ -261,6 +262,36 @@ class TorchFileTest {
         Files.write(file, bytes);
         assertThatThrownBy(() -> TensorFile.open(file)).isInstanceOf(CheckpointException.class)
                 .hasMessageContaining("data/0 is damaged");
+    }
+
+    /** As the directory has it, a part begins where nothing is. */
+    @Test
+    void aPartBeyondTheEnd() throws Exception {
+        Path file = zip(weight(new PickleWriter().op('}')).op('s'));
+        ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+        int directory = bytes.getInt(bytes.capacity() - 22 + 16);
+        Files.write(file, bytes.putInt(directory + 42, 0x7fffffff).array());
+        refused(file, "its part archive/data.pkl lies beyond its end");
+    }
+
+    @Test
+    void aSizeOfMoreThan64Bits() throws Exception {
+        PickleWriter pickle = new PickleWriter().op('}').text("a").op('(').text("storage")
+                .global("torch", "FloatStorage").text("0").text("cpu").op(0x8a).op(9);
+        for (int i = 0; i < 9; i++) {
+            pickle.op(0x7f);
+        }
+        refused(zip(pickle.op('t').op('Q').op('s')), "has a size or position of more than 64 bits");
+    }
+
+    @Test
+    void metadataThatIsNoText() throws Exception {
+        String placeholder = "x".repeat(16); // as long as the name that takes its place
+        Path file = TorchZips.zip(folder.resolve("model.pth"), weight(new PickleWriter().op('}')).op('s').end(),
+                Map.of("0", STORAGES.get("0"), placeholder, "{\"a\":[]}".getBytes(StandardCharsets.UTF_8)));
+        Files.writeString(file, Files.readString(file, StandardCharsets.ISO_8859_1).replace(
+                "archive/data/" + placeholder, "archive/" + TorchFile.METADATA_ENTRY), StandardCharsets.ISO_8859_1);
+        refused(file, "its metadata a is not a text");
     }
 
     /** Names that lead out of the archive mean nothing: no entry is ever unpacked. */
