@@ -197,6 +197,9 @@ final class CudaScan implements ScanKernel {
 
     @Override
     public Result forward(ScanInputs inputs, boolean withBackward) {
+        if (PatchScan.suits(inputs)) {
+            return PatchScan.forward(inputs, withBackward);
+        }
         Launch launch = Launch.of(inputs, "forward");
         long states = withBackward ? launch.perChunk(TILES * launch.in().stateSize()) : 0;
         Tensor kept = launch.uninitialised(states + Kept.sums(launch));
@@ -210,6 +213,9 @@ final class CudaScan implements ScanKernel {
 
     @Override
     public ScanInputs backward(ScanInputs inputs, Tensor kept, Tensor gradMerged) {
+        if (PatchScan.suits(inputs)) {
+            return PatchScan.backward(inputs, kept, gradMerged);
+        }
         Launch launch = Launch.of(inputs, "backward");
         ScanInputs in = launch.in();
         Kept parts = Kept.of(kept, launch);

@@ -27,6 +27,7 @@ final class CudaDevice {
     private static final int MULTIPROCESSORS = 16;
     private static final int COMPUTE_CAPABILITY_MAJOR = 75;
     private static final int COMPUTE_CAPABILITY_MINOR = 76;
+    private static final int MOST_SHARED_BYTES = 97;
     private static final int FIRST_WITH_BFLOAT16 = 8;
     private static final int NON_BLOCKING = 1;
 
@@ -82,6 +83,11 @@ final class CudaDevice {
 
     int multiprocessors() {
         return attribute(MULTIPROCESSORS);
+    }
+
+    /** Of a block whose kernel asks for it. */
+    int mostSharedBytes() {
+        return attribute(MOST_SHARED_BYTES);
     }
 
     private int attribute(int attribute) {

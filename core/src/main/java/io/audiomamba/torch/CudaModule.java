@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -29,13 +30,27 @@ public final class CudaModule {
             ADDRESS);
     private static final MethodHandle ATTRIBUTE = CudaDevice.DRIVER.function("cuFuncGetAttribute", ADDRESS, JAVA_INT,
             ADDRESS);
+    private static final MethodHandle SET_ATTRIBUTE = CudaDevice.DRIVER.function("cuFuncSetAttribute", ADDRESS,
+            JAVA_INT,
+            JAVA_INT);
     private static final int MAX_THREADS_PER_BLOCK = 0;
+    private static final int DECLARED_SHARED_BYTES = 1;
+    private static final int SHARED_BYTES_UNASKED = 48 * 1024;
+    private static final int MAX_DYNAMIC_SHARED_BYTES = 8;
     private static final MethodHandle LAUNCH = CudaDevice.DRIVER.function("cuLaunchKernel", ADDRESS, JAVA_INT, JAVA_INT,
             JAVA_INT,
             JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, ADDRESS);
 
-    /** The extents of a launch: blocks in x, y and z, and threads in each. */
-    public record Extent(int x, int y, int z, int threads) {}
+    /**
+     * The extents of a launch: blocks in x, y and z, threads in each, and bytes of shared memory in each besides what
+     * the kernel declares.
+     */
+    public record Extent(int x, int y, int z, int threads, int sharedBytes) {
+
+        public Extent(int x, int y, int z, int threads) {
+            this(x, y, z, threads, 0);
+        }
+    }
 
     /** A structure of pointers (null is no memory), then ints, that a kernel takes by value. */
     public record Struct(List<Tensor> pointers, int... numbers) {}
@@ -50,6 +65,7 @@ public final class CudaModule {
     private final CudaDevice device;
     private final MemorySegment module;
     private final Map<String, MemorySegment> functions = new ConcurrentHashMap<>();
+    private final Set<String> withMuchSharedMemory = ConcurrentHashMap.newKeySet();
 
     /**
      * Compiles, or finds compiled, a source file with {@code numbers.cuh} before it.
@@ -97,6 +113,11 @@ public final class CudaModule {
         return code(type) != 0 && CudaDevice.of(device).multipliesIn16Bits();
     }
 
+    /** The most shared memory that a block may have on GPU number {@code device}, in bytes. */
+    public static int mostSharedBytes(int device) {
+        return CudaDevice.of(device).mostSharedBytes();
+    }
+
     private CudaModule(String source, List<String> definitions, int index) {
         this.index = index;
         device = CudaDevice.of(index);
@@ -128,8 +149,12 @@ public final class CudaModule {
                 list.setAtIndex(ADDRESS, i, argument(arena, arguments[i]));
             }
             device.use();
-            int status = (int) LAUNCH.invokeExact(functions.computeIfAbsent(kernel, this::function), extent.x(),
-                    extent.y(), extent.z(), extent.threads(), 1, 1, 0,
+            MemorySegment function = functions.computeIfAbsent(kernel, this::function);
+            if (extent.sharedBytes() > SHARED_BYTES_UNASKED && withMuchSharedMemory.add(kernel)) {
+                allowMuchSharedMemory(kernel, function);
+            }
+            int status = (int) LAUNCH.invokeExact(function, extent.x(),
+                    extent.y(), extent.z(), extent.threads(), 1, 1, extent.sharedBytes(),
                     DeviceStream.handle(index), list, MemorySegment.NULL);
             CudaDevice.check(status, "launch " + kernel + " over " + extent);
         } catch (RuntimeException | Error e) {
@@ -162,6 +187,17 @@ public final class CudaModule {
             CudaDevice.check(NativeLibrary.call(FUNCTION, pointer, module, arena.allocateFrom(kernel)),
                     "find " + kernel);
             return pointer.get(ADDRESS, 0);
+        }
+    }
+
+    /** Lets launches ask for all shared memory that a block can have, less what the kernel declares. */
+    private void allowMuchSharedMemory(String kernel, MemorySegment function) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment declared = arena.allocate(JAVA_INT);
+            CudaDevice.check(NativeLibrary.call(ATTRIBUTE, declared, DECLARED_SHARED_BYTES, function),
+                    "describe " + kernel);
+            CudaDevice.check(NativeLibrary.call(SET_ATTRIBUTE, function, MAX_DYNAMIC_SHARED_BYTES,
+                    device.mostSharedBytes() - declared.get(JAVA_INT, 0)), "give shared memory to " + kernel);
         }
     }
 

@@ -1,6 +1,7 @@
 // The gradient of the 2-D selective scan, against time; selective_scan_forward.cu says how images are cut.
 
 #include "gradient_sums.cuh"
+#include "parameters.cuh"
 
 // dL/dh that leaves a chunk towards the past.
 extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_local(Operands in, float* states,
@@ -24,7 +25,6 @@ struct BackwardShared : MergedShared<SCRATCH> {
 constexpr int STATES_AT_ONCE = MANY_STATES ? 1 : N; // more do not fit into the registers
 constexpr int PROJECTED = FUSED ? ROW : 2 * N; // of the gradient of a token's projections in one direction
 constexpr int FIRST_B = PROJECTED - 2 * N;
-constexpr int PARAMETERS = N + 2 + (FUSED ? R : 0); // of a channel in one direction
 
 struct Gradients {
     float* partial;    // of the tokens, axis 0 only, (B, L, D), or each axis, (2, B, L, D)
@@ -182,17 +182,17 @@ __device__ void backwardDirection(BackwardShared& shared, const Operands& in, Pa
     };
     if (part.exists) {
         for (int n = 0; n < N; n++) {
-            write(k, n, part.channel, LN2 * gradA[n]);
+            write(k, A + n, part.channel, LN2 * gradA[n]);
         }
         for (int all = 0; all < 4 && withSkip; all++) {
-            write(all, N, part.channel, gradSkip);
+            write(all, SKIP, part.channel, gradSkip);
         }
-        write(k, N + 1, part.channel, LOG2E * gradBias);
+        write(k, BIAS, part.channel, LOG2E * gradBias);
     }
 #if FUSED
     projection.forEachWeight([&](int channel, int rank, float x) {
         if (rank < R && channel < in.grid.channels) {
-            write(k, N + 2 + rank, channel, LOG2E * x);
+            write(k, WEIGHTS + rank, channel, LOG2E * x);
         }
     });
 #endif
@@ -207,22 +207,4 @@ extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) backward_
     shared.begin(in, part);
     backwardDirection<false>(shared, in, part, gradY, states, adjoints, out);
     backwardDirection<true>(shared, in, part, gradY, states, adjoints, out);
-}
-
-// The parameters' gradients, each in its own order, from their sums over blocks, (4, PARAMETERS, D). That of W_dt,
-// (4, D, R), only if fused.
-extern "C" __global__ void deliver(const float* sums, const float* aLogs, float* gradALogs, float* gradSkip,
-        float* gradBias, float* gradWeight, int channels) {
-    int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < 4 * channels) {
-        const float* from = sums + (long long)(i / channels * PARAMETERS) * channels + i % channels;
-        for (int n = 0; n < N; n++) {
-            gradALogs[i * N + n] = -exp2Fast(LOG2E * aLogs[i * N + n]) * from[n * channels];
-        }
-        gradSkip[i] = from[N * channels];
-        gradBias[i] = from[(N + 1) * channels];
-        for (int row = N + 2; row < PARAMETERS; row++) {
-            gradWeight[i * R + row - (N + 2)] = from[row * channels];
-        }
-    }
 }

@@ -1,96 +1,9 @@
-// Step sizes, and matrix products of tensor cores.
+// The step sizes of a thread's channel, one after the other or by tensor cores.
 
 #include "chunk.cuh"
-
-// log2(1 + 2^x). The logarithm of 1 + z for z in [0, 1] is z times a minimax polynomial, of the degree that TYPE is
-// worth; arithmetic, for the unit for exponentials and logarithms is the busier one.
-__device__ float softplus2(float x) {
-    float z = exp2Fast(-fabsf(x));
-#if TYPE == 0
-    float p = 5.253457796e-03f * LOG2E;
-    p = p * z - 2.958850739e-02f * LOG2E;
-    p = p * z + 7.836166801e-02f * LOG2E;
-    p = p * z - 1.367476970e-01f * LOG2E;
-    p = p * z + 1.911143108e-01f * LOG2E;
-    p = p * z - 2.484436989e-01f * LOG2E;
-    p = p * z + 3.331927134e-01f * LOG2E;
-    p = p * z - 4.999950152e-01f * LOG2E;
-    p = p * z + 9.999999705e-01f * LOG2E;
-#else
-    float p = 0.05965084299f;
-    p = p * z - 0.2271180337f;
-    p = p * z + 0.4418979399f;
-    p = p * z - 0.7169872349f;
-    p = p * z + 1.442613202f;
-#endif
-    return p * z + fmaxf(x, 0);
-}
-
-// The derivative of softplus at the place where softplus2 is s: 1 - 2^-s, as a series where that would cancel.
-__device__ float logisticOf(float s) {
-    float far = 1 - exp2Fast(-s);
-#if TYPE == 0
-    float dt = LN2 * s;
-    return dt < 0.05f ? dt * (1 - dt * (0.5f - dt * (1.f / 6 - dt * (1.f / 24)))) : far;
-#else
-    return far;
-#endif
-}
-
+#include "softplus.cuh"
 #if TENSOR_CORES
-// d += a b for a (16, 16) and b (16, 8), each lane with its part.
-__device__ void multiplyAdd(float d[4], const unsigned a[4], unsigned b0, unsigned b1) {
-#if TYPE == 1
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-#else
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
-#endif
-}
-
-// d += a b for a (16, 4) and b (4, 8) in tf32.
-__device__ void multiplyAdd(float d[4], float a0, float a1, float b) {
-    asm volatile("mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
-                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-                 : "r"(__float_as_uint(a0)), "r"(__float_as_uint(a1)), "r"(__float_as_uint(b)));
-}
-
-// Four (or two) matrices of 8 rows of 8 values from shared memory, whose rows' addresses the lanes hold eight by eight.
-// A lane gets the values lane % 4 * 2 and one more of row lane / 4, and if transposed, of column lane / 4.
-__device__ void loadMatrices(unsigned a[4], const value* row) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3]) : "r"((unsigned)__cvta_generic_to_shared(row)) : "memory");
-}
-__device__ void loadTransposed(unsigned a[4], const value* row) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3]) : "r"((unsigned)__cvta_generic_to_shared(row)) : "memory");
-}
-__device__ void loadTransposed(unsigned& a0, unsigned& a1, const value* row) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-                 : "=r"(a0), "=r"(a1) : "r"((unsigned)__cvta_generic_to_shared(row)) : "memory");
-}
-
-// The transpose of a matrix of 8 by 8 that the lanes hold.
-__device__ unsigned transposed(unsigned x) {
-    unsigned y;
-    asm volatile("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(y) : "r"(x));
-    return y;
-}
-
-__device__ unsigned packed(float low, float high) {
-    unsigned y;
-#if TYPE == 1
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
-#else
-    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
-#endif
-    return y;
-}
+#include "tensor_cores.cuh"
 #endif
 
 // The step sizes of a thread's channel in one direction: softplus(W x + b).

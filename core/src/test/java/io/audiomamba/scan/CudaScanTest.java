@@ -47,13 +47,15 @@ class CudaScanTest {
 
     @ParameterizedTest
     @CsvSource({"2,17,1,96,6,1", "1,33,65,192,6,16", "2,16,16,384,24,1", "2,8,8,768,48,1", "1,1,300,96,3,16",
-            "300,9,9,64,6,16", "600,13,10,32,3,1"})
+            "300,9,9,64,6,16", "600,13,10,32,3,1", "3,48,16,96,6,1", "2,32,24,64,4,1", "1,16,8,32,2,1",
+            "2,32,32,192,12,1",
+            "1,160,64,32,6,1", "9,64,64,32,6,1"})
     void equalsTheOracleInBfloat16(int batch, int height, int width, int channels, int rank, int state) {
         compare(ScanInputs.random(batch, height, width, channels, rank, state), ScalarType.BFloat16, 3e-2);
     }
 
     @ParameterizedTest
-    @CsvSource({"1,13,3,47,6,1", "2,5,11,17,3,16"})
+    @CsvSource({"1,13,3,47,6,1", "2,5,11,17,3,16", "2,32,16,64,6,1", "1,16,32,96,10,1"})
     void equalsTheOracleInFloat16(int batch, int height, int width, int channels, int rank, int state) {
         compare(ScanInputs.random(batch, height, width, channels, rank, state), ScalarType.Half, 5e-3);
     }

@@ -1,0 +1,170 @@
+package io.audiomamba.scan;
+
+import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
+
+import io.audiomamba.torch.CudaModule;
+import io.audiomamba.torch.CudaModule.Extent;
+import io.audiomamba.torch.CudaModule.Struct;
+import io.audiomamba.torch.Tensors;
+import java.util.List;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * The scan on an NVIDIA GPU where the image can be cut into patches and tensor cores hold the whole of the step sizes'
+ * projection: in bfloat16 or float16, with one state a channel and a low, even rank. {@code patch_scan_forward.cu} and
+ * {@code patch_scan_backward.cu} hold the kernels.
+ */
+final class PatchScan {
+
+    /** As in {@code patch.cuh}. */
+    private static final int STEPS = 8;
+    private static final int LINES = 16;
+    private static final int ROWS = 16;
+    private static final int COLUMNS = 8;
+    private static final int CHANNELS = 32;
+    private static final int BORDER_CHANNELS = 16;
+    private static final int LONGEST_RUN = 4;
+    private static final int MOST_BORDER_WARPS = 8;
+    private static final int PATCH_WARPS = 4;
+    private static final int WARP = 32;
+    /** B, C, and no more than 16 columns in all: above, the gradients' sums do not fit. */
+    private static final int HIGHEST_RANK = 14;
+
+    private static final int SMALL_BLOCK = 256;
+    private static final int BLOCKS_A_MULTIPROCESSOR = 2;
+    /** Bytes. */
+    private static final int VECTOR = 16;
+
+    private final ScanInputs in;
+    private final CudaModule module;
+    private final Struct operands;
+
+    /** @param pass {@code forward} or {@code backward} */
+    private PatchScan(ScanInputs given, String pass, int sharedBytes) {
+        ScalarType type = given.tokens().scalar_type().intern();
+        in = new ScanInputs(aligned(given.tokens()), aligned(given.projections().to(type)),
+                parameter(given.dtWeight()), parameter(given.dtBias()), parameter(given.aLogs()),
+                parameter(given.skip()));
+        module = CudaModule.of(PatchScan.class, "patch_scan_" + pass + ".cu",
+                List.of("N=1", "FUSED=1", "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
+                        "SHARED_BYTES=" + sharedBytes),
+                given.tokens().device().index());
+        Tensor weights = torch.empty(new long[] {DIRECTIONS, in.channels(), inner(in)}, in.tokens().options(), null);
+        Tensor a = torch.empty_like(in.dtBias());
+        Tensor skip = uninitialised(in.channels());
+        module.launch("prepare", forEachChannel(), in.dtWeight(), in.dtBias(), in.aLogs(), in.skip(), weights, a, skip,
+                in.channels());
+        operands = new Struct(List.of(in.tokens(), in.projections(), weights, a, skip), in.height(), in.width(),
+                in.channels());
+    }
+
+    private static Tensor parameter(Tensor tensor) {
+        return tensor.to(ScalarType.Float).contiguous();
+    }
+
+    /** Contiguous, and from an address on that whole vectors can be read from. */
+    private static Tensor aligned(Tensor tensor) {
+        Tensor contiguous = tensor.contiguous();
+        return contiguous.data_ptr().address() % VECTOR == 0 ? contiguous : contiguous.clone();
+    }
+
+    /** Whether these operands, which are on a GPU, can be computed so. */
+    static boolean suits(ScanInputs in) {
+        ScalarType type = in.tokens().scalar_type().intern();
+        int device = in.tokens().device().index();
+        return (type == ScalarType.BFloat16 || type == ScalarType.Half) && CudaModule.hasTensorCores(type, device)
+                && in.stateSize() == 1 && in.rank() % 2 == 0 && in.rank() <= HIGHEST_RANK
+                && in.height() % ROWS == 0 && in.width() % COLUMNS == 0 && in.channels() % CHANNELS == 0
+                && backwardBytes(in) <= CudaModule.mostSharedBytes(device);
+    }
+
+    static ScanKernel.Result forward(ScanInputs inputs, boolean withBackward) {
+        PatchScan scan = new PatchScan(inputs, "forward", forwardBytes(inputs));
+        Tensor states = scan.borders("forward_borders");
+        Tensor merged = torch.empty_like(scan.in.tokens());
+        scan.launch("forward_patches",
+                new Extent(scan.patches(), 1, 1, PATCH_WARPS * WARP, forwardBytes(inputs)), states, merged);
+        return new ScanKernel.Result(merged, withBackward ? states : null);
+    }
+
+    /** @param states what {@link #forward} kept: the states that enter each line, (B, 4, lines, D) */
+    static ScanInputs backward(ScanInputs inputs, Tensor states, Tensor gradMerged) {
+        PatchScan scan = new PatchScan(inputs, "backward", backwardBytes(inputs));
+        ScanInputs in = scan.in;
+        Tensor grad = aligned(gradMerged.to(in.tokens().scalar_type()));
+        Tensor adjoints = scan.borders("backward_borders", grad);
+        ScanInputs gradients = in.map(torch::empty_like);
+        int blocks = Math.min(scan.patches(), BLOCKS_A_MULTIPROCESSOR * scan.module.multiprocessors());
+        Tensor parameters = torch.zeros(new long[] {blocks, DIRECTIONS, 3 + in.rank(), in.channels()},
+                in.dtBias().options());
+        scan.launch("backward_patches", new Extent(blocks, 1, 1, PATCH_WARPS * WARP, backwardBytes(inputs)), grad,
+                states,
+                adjoints, new Struct(List.of(gradients.tokens(), gradients.projections(), parameters)), scan.patches());
+        scan.module.launch("deliver", scan.forEachChannel(), parameters.sum(0), in.aLogs(), gradients.aLogs(),
+                gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
+        Tensor[] result = gradients.tensors();
+        for (int i = 0; i < result.length; i++) {
+            result[i] = result[i].to(inputs.tensors()[i].scalar_type());
+        }
+        return ScanInputs.of(result);
+    }
+
+    /** What enters each line, (B, 4, lines, D): states, or adjoints that a kernel makes of {@code operand}. */
+    private Tensor borders(String kernel, Tensor... operand) {
+        int lines = in.height() * in.width() / STEPS;
+        int run = Math.min(LONGEST_RUN, Math.ceilDiv(lines, LINES));
+        int threads = WARP * Math.min(MOST_BORDER_WARPS, Math.ceilDiv(lines, LINES * run));
+        Tensor entering = uninitialised((long) in.batch() * DIRECTIONS * lines * in.channels());
+        launch(kernel, new Extent(in.channels() / BORDER_CHANNELS, DIRECTIONS, in.batch(), threads,
+                run * PATCH_WARPS * threads * VECTOR),
+                Stream.concat(Stream.of(operand), Stream.of(entering)).toArray());
+        return entering;
+    }
+
+    private void launch(String kernel, Extent extent, Object... arguments) {
+        module.launch(kernel, extent, Stream.concat(Stream.of(operands), Stream.of(arguments)).toArray());
+    }
+
+    private int patches() {
+        return Math.toIntExact((long) in.batch() * in.height() * in.width() / (ROWS * COLUMNS));
+    }
+
+    private Extent forEachChannel() {
+        return new Extent(Math.ceilDiv(DIRECTIONS * in.channels(), SMALL_BLOCK), 1, 1, SMALL_BLOCK);
+    }
+
+    /** An uninitialised float32 tensor beside the operands. */
+    private Tensor uninitialised(long numbers) {
+        return torch.empty(new long[] {numbers}, in.dtBias().options(), null);
+    }
+
+    /** Low rank, B and C, as tensor cores want them. */
+    private static int inner(ScanInputs in) {
+        int row = in.rank() + 2;
+        return row <= 8 ? 8 : Math.ceilDiv(row, 16) * 16;
+    }
+
+    // What a block of the patches' kernels has in shared memory; they check it. All four directions' tables; of CHANNELS
+    // channels the tokens, twice, and sums in float32; in the backward pass also dL/dy, and of high ranks their sums.
+
+    private static int forwardBytes(ScanInputs in) {
+        return tables(in) + 2 * slabs() + 2 * slabs();
+    }
+
+    private static int backwardBytes(ScanInputs in) {
+        int held = inner(in) > 8 ? STEPS * PATCH_WARPS * WARP * VECTOR : 0;
+        return tables(in) + 4 * slabs() + 2 * slabs() + held;
+    }
+
+    private static int tables(ScanInputs in) {
+        int rows = LINES * (STEPS * inner(in) / 8 + 1) * VECTOR;
+        return DIRECTIONS * (rows + LINES * (STEPS + 1) * 2 * Float.BYTES);
+    }
+
+    private static int slabs() {
+        return CHANNELS * ROWS * (COLUMNS + 1) * Short.BYTES;
+    }
+}

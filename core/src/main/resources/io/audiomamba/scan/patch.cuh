@@ -1,0 +1,265 @@
+// The scan of images that can be cut into patches of 16 rows and 8 columns of tokens, in types of 16 bits, with one state
+// a channel and an even rank. docs/cuda-scan.md explains it.
+//
+// In any of the four directions a patch is 16 lines of 8 tokens. A warp works on the 16 lines and 8 channels at a time: as
+// the product of projections (16 lines, COLUMNS) and weights (COLUMNS, 8 channels) leaves tensor cores, a lane holds lines
+// `group` and `group` + 8 and channels 2 `quad` and 2 `quad` + 1. Everything is computed where it is in that product.
+//
+// Compiled at run time, behind numbers.cuh, with R (rank of the step size) and TYPE (1 bfloat16, 2 float16) defined.
+
+typedef Type<TYPE>::of value;
+
+#include "softplus.cuh"
+#include "tensor_cores.cuh"
+
+constexpr int WARP = 32;
+constexpr int DIRECTIONS = 4;
+constexpr int STEPS = 8;  // tokens of a line
+constexpr int LINES = 16; // of a patch in one direction
+constexpr int ROWS = 16, COLUMNS = 8; // of tokens of a patch
+constexpr int ROW = R + 2; // values of a token's projection in one direction: low rank, B and C
+constexpr int INNER = ROW <= 8 ? 8 : (ROW + 15) / 16 * 16; // and as tensor cores want it
+constexpr int CHANNELS = 32; // that a block has in shared memory
+constexpr int EIGHTS = CHANNELS / 8;
+constexpr float LN2 = 0.6931471805599453f;
+
+// A lane's part of B and C lies in this tile of 8 columns, in the lanes of this quad.
+constexpr int MATRICES_TILE = R / 8, MATRICES_QUAD = R % 8 / 2;
+constexpr unsigned ONES = TYPE == 1 ? 0x3f803f80u : 0x3c003c00u;
+
+struct Operands {
+    const value* tokens;      // (B, L, D)
+    const value* projections; // (B, L, 4, R + 2)
+    const value* weights;     // (4, D, INNER): W_dt and its bias in two parts, times log2(e); zeros
+    const float* a;           // (4, D)
+    const float* skip;        // (D), the sum over directions
+    int height, width, channels;
+
+    __device__ int length() const { return height * width; }
+    __device__ int lines() const { return length() / STEPS; }
+    __device__ int patches() const { return length() / (ROWS * COLUMNS); }
+};
+
+// What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D).
+extern "C" __global__ void prepare(const float* weight, const float* bias, const float* aLogs, const float* skip,
+        value* weights, float* a, float* skipSum, int channels) {
+    int channel = blockIdx.x * blockDim.x + threadIdx.x, all = DIRECTIONS * channels;
+    if (channel < all) {
+        value* row = weights + (long long)channel * INNER;
+        for (int r = 0; r < INNER; r++) {
+            store(row + r, r < R ? LOG2E * weight[channel * R + r] : 0);
+        }
+        float b = LOG2E * bias[channel];
+        store(row + R, b);
+        store(row + R + 1, b - load(row + R)); // what rounding took
+        a[channel] = -exp2Fast(LOG2E * aLogs[channel]);
+        if (channel < channels) {
+            float sum = 0;
+            for (int k = channel; k < all; k += channels) {
+                sum += skip[k];
+            }
+            skipSum[channel] = sum;
+        }
+    }
+}
+
+// A lane's part of the weights of 8 channels, of which `channel` is number lane / 4.
+__device__ void readWeights(const Operands& in, int k, int channel, unsigned w[INNER / 8]) {
+    const unsigned* row = (const unsigned*)(in.weights + (long long)(k * in.channels + channel) * INNER);
+#pragma unroll
+    for (int tile = 0; tile < INNER / 8; tile++) {
+        w[tile] = __ldg(row + 4 * tile + threadIdx.x % 4);
+    }
+}
+
+// x of a lane's two lines and two channels, where the step size is softplus2(x).
+__device__ void project(const unsigned rows[INNER / 4], const unsigned w[INNER / 8], float x[4]) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        x[i] = 0;
+    }
+#if R + 2 <= 8
+    multiplyAdd(x, rows[0], rows[1], w[0]);
+#else
+#pragma unroll
+    for (int i = 0; i < INNER / 16; i++) {
+        multiplyAdd(x, rows + 4 * i, w[2 * i], w[2 * i + 1]);
+    }
+#endif
+}
+
+// In shared memory a row of a patch's tokens is one longer than it is, so that lanes which read lines along rows or along
+// columns are in different banks.
+constexpr int PITCH = COLUMNS + 1;
+constexpr int SLOTS = ROWS * PITCH;
+constexpr int SECOND = 8 * PITCH; // from a lane's first line to its second, in slots, along rows as along columns
+
+struct alignas(16) Eight {
+    value of[8];
+};
+
+// 8 channels of a patch's tokens, and float32 sums for them.
+typedef Eight Slab[SLOTS];
+typedef float Sums[SLOTS * 8];
+
+// A patch's place, and a thread's own token of it.
+struct Patch {
+    int image, row, column;
+
+    __device__ Patch(const Operands& in, int index)
+        : image(index / in.patches()), row(index % in.patches() / (in.width / COLUMNS) * ROWS),
+          column(index % in.patches() % (in.width / COLUMNS) * COLUMNS) {}
+
+    // The token at a step of a line in direction k.
+    __device__ long long token(const Operands& in, int k, int line, int step) const {
+        int along = k >= 2 ? STEPS - 1 - step : step;
+        int r = k % 2 ? line / COLUMNS * STEPS + along : line, c = k % 2 ? line % COLUMNS : along;
+        return (long long)image * in.length() + (row + r) * in.width + column + c;
+    }
+
+    // Where states of a line, numbered along the axis of direction k, begin in (B, 4, lines, D).
+    __device__ long long states(const Operands& in, int k, int line) const {
+        int at = k % 2 ? (column + line % COLUMNS) * (in.height / STEPS) + row / STEPS + line / COLUMNS
+                       : (row + line) * (in.width / STEPS) + column / STEPS;
+        return ((long long)(image * DIRECTIONS + k) * in.lines() + at) * in.channels;
+    }
+    // From a lane's first line to its second.
+    __device__ static int secondStates(const Operands& in, int k) {
+        return (k % 2 ? 1 : 8 * (in.width / STEPS)) * in.channels;
+    }
+
+    __device__ long long ownToken(const Operands& in) const {
+        return (long long)image * in.length() + (row + threadIdx.x / COLUMNS) * in.width + column + threadIdx.x % COLUMNS;
+    }
+    __device__ static int ownSlot() { return threadIdx.x / COLUMNS * PITCH + threadIdx.x % COLUMNS; }
+
+    // Begins to copy CHANNELS channels of this thread's token.
+    __device__ void fetch(const Operands& in, const value* from, int channel, Slab slabs[EIGHTS]) const {
+        from += ownToken(in) * in.channels + channel;
+#pragma unroll
+        for (int i = 0; i < EIGHTS; i++) {
+            copyLater(&slabs[i][ownSlot()], from + 8 * i);
+        }
+    }
+
+    // Waits for this thread's token in `slabs`, and begins sums with what the skip connection makes of it.
+    __device__ void begin(const Operands& in, const Slab slabs[EIGHTS], int channel, Sums sums[EIGHTS]) const {
+        float4 skip[2 * EIGHTS];
+#pragma unroll
+        for (int i = 0; i < 2 * EIGHTS; i++) {
+            skip[i] = __ldg((const float4*)(in.skip + channel) + i);
+        }
+        waitForCopies();
+#pragma unroll
+        for (int i = 0; i < EIGHTS; i++) {
+            uint4 x = *(const uint4*)&slabs[i][ownSlot()];
+            float4 w = skip[2 * i], v = skip[2 * i + 1];
+            float4* own = (float4*)(sums[i] + 8 * ownSlot());
+            own[0] = make_float4(w.x * low(x.x), w.y * high(x.x), w.z * low(x.y), w.w * high(x.y));
+            own[1] = make_float4(v.x * low(x.z), v.y * high(x.z), v.z * low(x.w), v.w * high(x.w));
+        }
+    }
+
+    // Stores `sums` of this thread's token.
+    __device__ void deliver(const Operands& in, const Sums sums[EIGHTS], int channel, value* to) const {
+        to += ownToken(in) * in.channels + channel;
+#pragma unroll
+        for (int i = 0; i < EIGHTS; i++) {
+            const float4* own = (const float4*)(sums[i] + 8 * ownSlot());
+            float4 first = own[0], last = own[1];
+            *(uint4*)(to + 8 * i) = make_uint4(packed(first.x, first.y), packed(first.z, first.w),
+                    packed(last.x, last.y), packed(last.z, last.w));
+        }
+    }
+};
+
+// Where a lane finds its lines of a patch in direction k.
+struct Walk {
+    int start, step; // slots
+
+    __device__ Walk(int k, int group)
+        : start(k % 2 ? group + (k >= 2 ? (STEPS - 1) * PITCH : 0) : PITCH * group + (k >= 2 ? STEPS - 1 : 0)),
+          step((k % 2 ? PITCH : 1) * (k >= 2 ? -1 : 1)) {}
+};
+
+// A patch's projections in one direction.
+struct alignas(16) Table {
+    static constexpr int VECTORS = INNER / 8, LINE = STEPS * VECTORS + 1; // one more, to keep lines in different banks
+    Eight rows[LINES * LINE];           // the low rank; 1 twice, for the bias; zeros
+    float2 matrices[LINES * (STEPS + 1)]; // ln(2) B, and C
+
+    // By one warp.
+    __device__ void fill(const Operands& in, const Patch& patch, int k) {
+        int lane = threadIdx.x % WARP;
+#pragma unroll 8
+        for (int i = lane; i < LINES * STEPS * (INNER / 2); i += WARP) {
+            int line = i / (STEPS * INNER / 2), step = i / (INNER / 2) % STEPS, pair = i % (INNER / 2);
+            unsigned values = 0;
+            if (pair < ROW / 2) {
+                long long row = patch.token(in, k, line, step) * DIRECTIONS + k;
+                values = __ldg((const unsigned*)(in.projections + row * ROW) + pair);
+            }
+            if (pair == R / 2) {
+                matrices[line * (STEPS + 1) + step] = make_float2(LN2 * low(values), high(values));
+                values = ONES;
+            }
+            ((unsigned*)(rows + line * LINE + step * VECTORS))[pair] = values;
+        }
+        __syncwarp();
+    }
+
+    // A lane's part of the rows of steps 2 pair and 2 pair + 1.
+    __device__ void read(int pair, unsigned of[2][INNER / 4]) const {
+        int lane = threadIdx.x % WARP;
+#if R + 2 <= 8
+        unsigned both[4];
+        loadMatrices(both, rows[lane % 16 * LINE + 2 * pair + lane / 16].of);
+        of[0][0] = both[0];
+        of[0][1] = both[1];
+        of[1][0] = both[2];
+        of[1][1] = both[3];
+#else
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+#pragma unroll
+            for (int half = 0; half < INNER / 16; half++) {
+                int vector = (2 * pair + i) * VECTORS + 2 * half + lane / 16;
+                loadMatrices(of[i] + 4 * half, rows[lane % 16 * LINE + vector].of);
+            }
+        }
+#endif
+    }
+
+    // A lane's part of the transpose of step 2 pair + i, (16, 16 lines); if INNER is 8, of both steps one below the other.
+    __device__ void readTransposed(int pair, int i, unsigned of[4]) const {
+        int lane = threadIdx.x % WARP, vector = lane / 8 % 2;
+        int at = INNER == 8 ? 2 * pair + vector : (2 * pair + i) * VECTORS + vector;
+        loadTransposed(of, rows[(lane % 8 + lane / 16 * 8) * LINE + at].of);
+    }
+
+    __device__ float2 matricesOf(int line, int step) const { return matrices[line * (STEPS + 1) + step]; }
+};
+
+__device__ inline float2 readPair(const float* from) { return __ldg((const float2*)from); }
+
+// What a warp needs of 8 channels in a direction, read before it is needed. It belongs to two lines and two channels.
+struct Entering {
+    float2 a, states[2];
+    unsigned weights[INNER / 8];
+
+    // `line` is where the states of a lane's first line are, at the first of the 8 channels and its own.
+    __device__ void read(const Operands& in, int k, int channel, const float* line, int second) {
+        states[0] = readPair(line);
+        states[1] = readPair(line + second);
+        a = readPair(in.a + k * in.channels + channel + threadIdx.x % 4 * 2);
+        readWeights(in, k, channel + threadIdx.x % WARP / 4, weights);
+    }
+
+    // The states with the step sizes' factor.
+    __device__ void begin(float h[4]) const {
+        h[0] = LN2 * states[0].x;
+        h[1] = LN2 * states[0].y;
+        h[2] = LN2 * states[1].x;
+        h[3] = LN2 * states[1].y;
+    }
+};

@@ -1,0 +1,104 @@
+// The forward pass of the scan over patches.
+
+#include "borders.cuh"
+
+extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, 2) forward_borders(Operands in, float* states) {
+    borders<false>(in, in.tokens, states);
+}
+
+struct PatchShared {
+    Table tables[DIRECTIONS];
+    Slab tokens[2][EIGHTS]; // one in work, one on its way
+    Sums y[EIGHTS];
+};
+static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
+
+// y of a patch. Two warps go along rows, two along columns; each goes in both directions, so that what both add to y meets
+// in registers. At any time each warp has 8 channels of its own.
+extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 4) forward_patches(Operands in,
+        const float* states, value* y) {
+    extern __shared__ uint4 dynamic[];
+    PatchShared& shared = *(PatchShared*)dynamic;
+    int warp = threadIdx.x / WARP, axis = warp % 2, group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
+    Patch patch(in, blockIdx.x);
+    patch.fetch(in, in.tokens, 0, shared.tokens[0]);
+    commitCopies();
+    shared.tables[warp].fill(in, patch, warp);
+    const float* lines = states + patch.states(in, axis, group) + 2 * quad;
+    int second = patch.secondStates(in, axis), opposite = 2 * in.lines() * in.channels;
+    Walk walk(axis, group);
+    float leading = inRegister(LEADING);
+#pragma unroll 1
+    for (int first = 0; first < in.channels; first += CHANNELS) {
+        int buffer = first / CHANNELS % 2;
+        waitForCopies();
+        __syncthreads();
+        if (first + CHANNELS < in.channels) {
+            patch.fetch(in, in.tokens, first + CHANNELS, shared.tokens[1 - buffer]);
+            commitCopies();
+        }
+#pragma unroll 1
+        for (int turn = 0; turn < 2; turn++) {
+            int eight = (axis + turn) % 2 * 2 + warp / 2, channel = first + 8 * eight;
+            float h[2][4], sums[STEPS][4];
+            unsigned u[STEPS][2];
+            Entering entering[2];
+#pragma unroll
+            for (int d = 0; d < 2; d++) {
+                entering[d].read(in, axis + 2 * d, channel, lines + d * opposite + channel, second);
+                entering[d].begin(h[d]);
+            }
+            float2 skip = turn ? make_float2(0, 0) : readPair(in.skip + channel + 2 * quad);
+            const Eight* from = shared.tokens[buffer][eight] + walk.start;
+#pragma unroll
+            for (int j = 0; j < STEPS; j++) {
+#pragma unroll
+                for (int l = 0; l < 2; l++) {
+                    u[j][l] = ((const unsigned*)(from + j * walk.step + l * SECOND))[quad];
+                    sums[j][2 * l] = skip.x * low(u[j][l]);
+                    sums[j][2 * l + 1] = skip.y * high(u[j][l]);
+                }
+            }
+#pragma unroll
+            for (int pair = 0; pair < STEPS / 2; pair++) {
+#pragma unroll
+                for (int d = 0; d < 2; d++) {
+                    const Table& table = shared.tables[axis + 2 * d];
+                    unsigned rows[2][INNER / 4];
+                    table.read(pair, rows);
+#pragma unroll
+                    for (int i = 0; i < 2; i++) {
+                        int step = 2 * pair + i, at = d ? STEPS - 1 - step : step;
+                        float2 matrices[2] = {table.matricesOf(group, step), table.matricesOf(group + 8, step)};
+                        float s[4];
+                        project(rows[i], entering[d].weights, s);
+#pragma unroll
+                        for (int v = 0; v < 4; v++) {
+                            float x = v % 2 ? high(u[at][v / 2]) : low(u[at][v / 2]);
+                            s[v] = softplus2(s[v], leading);
+                            float a = v % 2 ? entering[d].a.y : entering[d].a.x;
+                            h[d][v] = exp2Fast(a * s[v]) * h[d][v] + s[v] * x * matrices[v / 2].x;
+                            sums[at][v] += h[d][v] * matrices[v / 2].y;
+                        }
+                    }
+                }
+            }
+            float* to = shared.y[eight] + 8 * walk.start + 2 * quad;
+            if (turn) {
+#pragma unroll
+                for (int i = 0; i < 2 * STEPS; i++) {
+                    float2* sum = (float2*)(to + 8 * (i / 2 * walk.step + i % 2 * SECOND));
+                    *sum = make_float2(sum->x + sums[i / 2][i % 2 * 2], sum->y + sums[i / 2][i % 2 * 2 + 1]);
+                }
+            } else {
+#pragma unroll
+                for (int i = 0; i < 2 * STEPS; i++) {
+                    float2* sum = (float2*)(to + 8 * (i / 2 * walk.step + i % 2 * SECOND));
+                    *sum = make_float2(sums[i / 2][i % 2 * 2], sums[i / 2][i % 2 * 2 + 1]);
+                }
+            }
+            __syncthreads();
+        }
+        patch.deliver(in, shared.y, first, y);
+    }
+}
