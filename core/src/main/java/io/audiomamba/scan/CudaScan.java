@@ -18,8 +18,8 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * The fused scan on an NVIDIA GPU; {@code selective_scan_forward.cu} and {@code selective_scan_backward.cu} hold
- * the kernels and say how they work. Tokens and projections may be float32, bfloat16 or float16; states and sums are
+ * The fused scan on an NVIDIA GPU, by chunks where {@link PatchScan} does not suit; {@code selective_scan_forward.cu} and
+ * {@code selective_scan_backward.cu} hold the kernels and say how they work. Tokens and projections may be float32, bfloat16 or float16; states and sums are
  * float32.
  */
 final class CudaScan implements ScanKernel {
@@ -32,7 +32,6 @@ final class CudaScan implements ScanKernel {
     private static final int RANK_STEP = 16;
     /** Above it the gradients of the projection do not fit into the registers of a kernel that does all else. */
     private static final int HIGHEST_FUSED_RANK = 16;
-    private static final int SMALL_BLOCK = 256;
     /** From so many states on their arithmetic costs more than to wait in memory for half a result. */
     private static final int MANY_STATES = 3;
     /** What stands for both axes where a kernel takes the number of one. */
@@ -70,8 +69,9 @@ final class CudaScan implements ScanKernel {
             boolean fused = tensorCores && given.rank() <= HIGHEST_FUSED_RANK;
             boolean manyStates = given.stateSize() >= MANY_STATES;
             ScanInputs in = new ScanInputs(given.tokens().to(type).contiguous(),
-                    given.projections().to(type).contiguous(), parameter(given.dtWeight()), parameter(given.dtBias()),
-                    parameter(given.aLogs()), parameter(given.skip()));
+                    given.projections().to(type).contiguous(), ScanInputs.parameter(given.dtWeight()),
+                    ScanInputs.parameter(given.dtBias()),
+                    ScanInputs.parameter(given.aLogs()), ScanInputs.parameter(given.skip()));
             CudaModule module = CudaModule.of(CudaScan.class, "selective_scan_" + pass + ".cu",
                     List.of("CHUNK=" + CHUNK, "TILES=" + TILES, "BOTH_AXES=" + BOTH_AXES, "N=" + in.stateSize(),
                             "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
@@ -81,7 +81,8 @@ final class CudaScan implements ScanKernel {
             int rank = tensorCores ? Math.ceilDiv(in.rank(), RANK_STEP) * RANK_STEP : in.rank();
             Tensor weight = torch.empty(new long[] {DIRECTIONS, in.channels(), rank}, in.tokens().options(), null);
             Tensor bias = torch.empty_like(in.dtBias());
-            module.launch("prepare", forEach(weight.numel()), in.dtWeight(), in.dtBias(), weight, bias, in.channels());
+            module.launch("prepare", Extent.forEach(weight.numel()), in.dtWeight(), in.dtBias(), weight, bias,
+                    in.channels());
             int warps = Math.ceilDiv(in.channels(), WARP);
             int threads = Math.min(module.mostThreads(pass + "_merged"), warps * WARP);
             int chunks = Math.ceilDiv(in.height() * in.width(), CHUNK);
@@ -91,15 +92,6 @@ final class CudaScan implements ScanKernel {
                     new Struct(List.of(in.tokens(), in.projections(), weight, bias, in.aLogs(), in.skip()),
                             in.height(), in.width(), in.channels()),
                     threads, Math.ceilDiv(in.channels(), threads), chunks, whole);
-        }
-
-        /** A thread for each of {@code elements}. */
-        static Extent forEach(long elements) {
-            return new Extent((int) Math.ceilDiv(elements, SMALL_BLOCK), 1, 1, SMALL_BLOCK);
-        }
-
-        private static Tensor parameter(Tensor tensor) {
-            return tensor.to(ScalarType.Float).contiguous();
         }
 
         /** So many numbers for each channel, direction, image and chunk. */
@@ -151,7 +143,7 @@ final class CudaScan implements ScanKernel {
             if (whole) {
                 Tensor partial = uninitialised(AXES * result.numel());
                 merged(kernel, AXES, arguments.apply(partial), BOTH_AXES);
-                Extent elements = forEach((long) in.height() * in.width() * in.channels());
+                Extent elements = Extent.forEach((long) in.height() * in.width() * in.channels());
                 launch("join", new Extent(elements.x(), 1, in.batch(), elements.threads()), partial, skipped, result);
             } else {
                 boolean wide = result.scalar_type().intern() == ScalarType.Float;
@@ -239,13 +231,9 @@ final class CudaScan implements ScanKernel {
                 (fused ? projections : withLowRank(launch, projections, steps)).view(Tensors.shape(in.projections())),
                 fused ? torch.empty_like(in.dtWeight()) : weightGradient(launch, steps),
                 torch.empty_like(in.dtBias()), torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
-        launch.module().launch("deliver", Launch.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
+        launch.module().launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
                 gradients.aLogs(), gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
-        Tensor[] result = gradients.tensors();
-        for (int i = 0; i < result.length; i++) {
-            result[i] = result[i].to(inputs.tensors()[i].scalar_type()).contiguous();
-        }
-        return ScanInputs.of(result);
+        return gradients.inTypesOf(inputs);
     }
 
     /**

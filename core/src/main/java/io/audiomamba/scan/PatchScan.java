@@ -5,7 +5,6 @@ import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 import io.audiomamba.torch.CudaModule;
 import io.audiomamba.torch.CudaModule.Extent;
 import io.audiomamba.torch.CudaModule.Struct;
-import io.audiomamba.torch.Tensors;
 import java.util.List;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
@@ -19,24 +18,25 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 final class PatchScan {
 
-    /** As in {@code patch.cuh}. */
+    /** As in {@code patch.cuh}, whose sizes in memory are checked. */
     private static final int STEPS = 8;
     private static final int LINES = 16;
     private static final int ROWS = 16;
     private static final int COLUMNS = 8;
     private static final int CHANNELS = 32;
-    private static final int BORDER_CHANNELS = 16;
-    private static final int LONGEST_RUN = 4;
-    private static final int MOST_BORDER_WARPS = 8;
     private static final int PATCH_WARPS = 4;
     private static final int WARP = 32;
+    /** Of the kernels that find what enters lines; in {@code borders.cuh} they are told. */
+    private static final int BORDER_CHANNELS = 16;
+    private static final int MOST_BORDER_WARPS = 8;
+    private static final int LONGEST_RUN = 4;
     /** B, C, and no more than 16 columns in all: above, the gradients' sums do not fit. */
     private static final int HIGHEST_RANK = 14;
 
-    private static final int SMALL_BLOCK = 256;
     private static final int BLOCKS_A_MULTIPROCESSOR = 2;
-    /** Bytes. */
+    /** Bytes that are read at once, and what a thread of a border's kernel remembers for each line of its run. */
     private static final int VECTOR = 16;
+    private static final int REMEMBERED = 4 * VECTOR;
 
     private final ScanInputs in;
     private final CudaModule module;
@@ -46,23 +46,23 @@ final class PatchScan {
     private PatchScan(ScanInputs given, String pass, int sharedBytes) {
         ScalarType type = given.tokens().scalar_type().intern();
         in = new ScanInputs(aligned(given.tokens()), aligned(given.projections().to(type)),
-                parameter(given.dtWeight()), parameter(given.dtBias()), parameter(given.aLogs()),
-                parameter(given.skip()));
+                ScanInputs.parameter(given.dtWeight()), ScanInputs.parameter(given.dtBias()),
+                ScanInputs.parameter(given.aLogs()),
+                ScanInputs.parameter(given.skip()));
         module = CudaModule.of(PatchScan.class, "patch_scan_" + pass + ".cu",
                 List.of("N=1", "FUSED=1", "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
-                        "SHARED_BYTES=" + sharedBytes),
+                        "SHARED_BYTES=" + sharedBytes,
+                        "BORDER_CHANNELS=" + BORDER_CHANNELS, "BORDER_WARPS=" + MOST_BORDER_WARPS,
+                        "LONGEST_RUN=" + LONGEST_RUN),
                 given.tokens().device().index());
         Tensor weights = torch.empty(new long[] {DIRECTIONS, in.channels(), inner(in)}, in.tokens().options(), null);
         Tensor a = torch.empty_like(in.dtBias());
         Tensor skip = uninitialised(in.channels());
-        module.launch("prepare", forEachChannel(), in.dtWeight(), in.dtBias(), in.aLogs(), in.skip(), weights, a, skip,
+        module.launch("prepare", Extent.forEach(in.skip().numel()), in.dtWeight(), in.dtBias(), in.aLogs(), in.skip(),
+                weights, a, skip,
                 in.channels());
         operands = new Struct(List.of(in.tokens(), in.projections(), weights, a, skip), in.height(), in.width(),
                 in.channels());
-    }
-
-    private static Tensor parameter(Tensor tensor) {
-        return tensor.to(ScalarType.Float).contiguous();
     }
 
     /** Contiguous, and from an address on that whole vectors can be read from. */
@@ -71,12 +71,16 @@ final class PatchScan {
         return contiguous.data_ptr().address() % VECTOR == 0 ? contiguous : contiguous.clone();
     }
 
-    /** Whether these operands, which are on a GPU, can be computed so. */
+    /**
+     * Whether these operands, which are on a GPU, can be computed so. Depends on nothing but types, shapes and the GPU: the
+     * backward pass asks again.
+     */
     static boolean suits(ScanInputs in) {
         ScalarType type = in.tokens().scalar_type().intern();
         int device = in.tokens().device().index();
         return (type == ScalarType.BFloat16 || type == ScalarType.Half) && CudaModule.hasTensorCores(type, device)
-                && in.stateSize() == 1 && in.rank() % 2 == 0 && in.rank() <= HIGHEST_RANK
+                && in.stateSize() == 1 && in.tokens().numel() > 0 && in.rank() > 0 && in.rank() % 2 == 0
+                && in.rank() <= HIGHEST_RANK
                 && in.height() % ROWS == 0 && in.width() % COLUMNS == 0 && in.channels() % CHANNELS == 0
                 && backwardBytes(in) <= CudaModule.mostSharedBytes(device);
     }
@@ -90,7 +94,7 @@ final class PatchScan {
         return new ScanKernel.Result(merged, withBackward ? states : null);
     }
 
-    /** @param states what {@link #forward} kept: the states that enter each line, (B, 4, lines, D) */
+    /** @param states what {@link #forward} kept: the states that enter each line, over ln 2, (B, 4, lines, D) */
     static ScanInputs backward(ScanInputs inputs, Tensor states, Tensor gradMerged) {
         PatchScan scan = new PatchScan(inputs, "backward", backwardBytes(inputs));
         ScanInputs in = scan.in;
@@ -103,23 +107,20 @@ final class PatchScan {
         scan.launch("backward_patches", new Extent(blocks, 1, 1, PATCH_WARPS * WARP, backwardBytes(inputs)), grad,
                 states,
                 adjoints, new Struct(List.of(gradients.tokens(), gradients.projections(), parameters)), scan.patches());
-        scan.module.launch("deliver", scan.forEachChannel(), parameters.sum(0), in.aLogs(), gradients.aLogs(),
+        scan.module.launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
+                gradients.aLogs(),
                 gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
-        Tensor[] result = gradients.tensors();
-        for (int i = 0; i < result.length; i++) {
-            result[i] = result[i].to(inputs.tensors()[i].scalar_type());
-        }
-        return ScanInputs.of(result);
+        return gradients.inTypesOf(inputs);
     }
 
-    /** What enters each line, (B, 4, lines, D): states, or adjoints that a kernel makes of {@code operand}. */
+    /** What enters each line, (B, 4, lines, D): states over ln 2, or adjoints that a kernel makes of {@code operand}. */
     private Tensor borders(String kernel, Tensor... operand) {
         int lines = in.height() * in.width() / STEPS;
         int run = Math.min(LONGEST_RUN, Math.ceilDiv(lines, LINES));
         int threads = WARP * Math.min(MOST_BORDER_WARPS, Math.ceilDiv(lines, LINES * run));
         Tensor entering = uninitialised((long) in.batch() * DIRECTIONS * lines * in.channels());
         launch(kernel, new Extent(in.channels() / BORDER_CHANNELS, DIRECTIONS, in.batch(), threads,
-                run * PATCH_WARPS * threads * VECTOR),
+                run * threads * REMEMBERED),
                 Stream.concat(Stream.of(operand), Stream.of(entering)).toArray());
         return entering;
     }
@@ -130,10 +131,6 @@ final class PatchScan {
 
     private int patches() {
         return Math.toIntExact((long) in.batch() * in.height() * in.width() / (ROWS * COLUMNS));
-    }
-
-    private Extent forEachChannel() {
-        return new Extent(Math.ceilDiv(DIRECTIONS * in.channels(), SMALL_BLOCK), 1, 1, SMALL_BLOCK);
     }
 
     /** An uninitialised float32 tensor beside the operands. */

@@ -53,6 +53,21 @@ public record ScanInputs(Tensor tokens, Tensor projections, Tensor dtWeight, Ten
         }
     }
 
+    /** A parameter as kernels read it. */
+    static Tensor parameter(Tensor tensor) {
+        return tensor.to(ScalarType.Float).contiguous();
+    }
+
+    /** Each operand, contiguous, in the type that it has in {@code other}. */
+    ScanInputs inTypesOf(ScanInputs other) {
+        Tensor[] result = tensors();
+        Tensor[] like = other.tensors();
+        for (int i = 0; i < result.length; i++) {
+            result[i] = result[i].to(like[i].scalar_type()).contiguous();
+        }
+        return of(result);
+    }
+
     /** B. */
     public int batch() {
         return (int) tokens.size(0);

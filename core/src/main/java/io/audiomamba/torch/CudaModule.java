@@ -15,7 +15,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -35,7 +34,6 @@ public final class CudaModule {
             JAVA_INT);
     private static final int MAX_THREADS_PER_BLOCK = 0;
     private static final int DECLARED_SHARED_BYTES = 1;
-    private static final int SHARED_BYTES_UNASKED = 48 * 1024;
     private static final int MAX_DYNAMIC_SHARED_BYTES = 8;
     private static final MethodHandle LAUNCH = CudaDevice.DRIVER.function("cuLaunchKernel", ADDRESS, JAVA_INT, JAVA_INT,
             JAVA_INT,
@@ -47,8 +45,15 @@ public final class CudaModule {
      */
     public record Extent(int x, int y, int z, int threads, int sharedBytes) {
 
+        private static final int SMALL_BLOCK = 256;
+
         public Extent(int x, int y, int z, int threads) {
             this(x, y, z, threads, 0);
+        }
+
+        /** A thread for each of {@code elements}, and some that have none. */
+        public static Extent forEach(long elements) {
+            return new Extent((int) Math.ceilDiv(elements, SMALL_BLOCK), 1, 1, SMALL_BLOCK);
         }
     }
 
@@ -65,7 +70,7 @@ public final class CudaModule {
     private final CudaDevice device;
     private final MemorySegment module;
     private final Map<String, MemorySegment> functions = new ConcurrentHashMap<>();
-    private final Set<String> withMuchSharedMemory = ConcurrentHashMap.newKeySet();
+    private final Map<String, MemorySegment> functionsWithSharedMemory = new ConcurrentHashMap<>();
 
     /**
      * Compiles, or finds compiled, a source file with {@code numbers.cuh} before it.
@@ -149,10 +154,9 @@ public final class CudaModule {
                 list.setAtIndex(ADDRESS, i, argument(arena, arguments[i]));
             }
             device.use();
-            MemorySegment function = functions.computeIfAbsent(kernel, this::function);
-            if (extent.sharedBytes() > SHARED_BYTES_UNASKED && withMuchSharedMemory.add(kernel)) {
-                allowMuchSharedMemory(kernel, function);
-            }
+            MemorySegment function = extent.sharedBytes() > 0
+                    ? functionsWithSharedMemory.computeIfAbsent(kernel, this::functionWithSharedMemory)
+                    : functions.computeIfAbsent(kernel, this::function);
             int status = (int) LAUNCH.invokeExact(function, extent.x(),
                     extent.y(), extent.z(), extent.threads(), 1, 1, extent.sharedBytes(),
                     DeviceStream.handle(index), list, MemorySegment.NULL);
@@ -166,14 +170,7 @@ public final class CudaModule {
 
     /** The most threads that a block of a kernel may have. */
     public int mostThreads(String kernel) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment number = arena.allocate(JAVA_INT);
-            CudaDevice.check(
-                    NativeLibrary.call(ATTRIBUTE, number, MAX_THREADS_PER_BLOCK,
-                            functions.computeIfAbsent(kernel, this::function)),
-                    "describe " + kernel);
-            return number.get(JAVA_INT, 0);
-        }
+        return attribute(kernel, MAX_THREADS_PER_BLOCK);
     }
 
     /** The number of multiprocessors of the GPU. */
@@ -190,14 +187,21 @@ public final class CudaModule {
         }
     }
 
-    /** Lets launches ask for all shared memory that a block can have, less what the kernel declares. */
-    private void allowMuchSharedMemory(String kernel, MemorySegment function) {
+    /** Launches may ask for all shared memory that a block can have, less what the kernel declares. */
+    private MemorySegment functionWithSharedMemory(String kernel) {
+        MemorySegment function = functions.computeIfAbsent(kernel, this::function);
+        CudaDevice.check(NativeLibrary.call(SET_ATTRIBUTE, function, MAX_DYNAMIC_SHARED_BYTES,
+                device.mostSharedBytes() - attribute(kernel, DECLARED_SHARED_BYTES)),
+                "give shared memory to " + kernel);
+        return function;
+    }
+
+    private int attribute(String kernel, int attribute) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment declared = arena.allocate(JAVA_INT);
-            CudaDevice.check(NativeLibrary.call(ATTRIBUTE, declared, DECLARED_SHARED_BYTES, function),
-                    "describe " + kernel);
-            CudaDevice.check(NativeLibrary.call(SET_ATTRIBUTE, function, MAX_DYNAMIC_SHARED_BYTES,
-                    device.mostSharedBytes() - declared.get(JAVA_INT, 0)), "give shared memory to " + kernel);
+            MemorySegment number = arena.allocate(JAVA_INT);
+            CudaDevice.check(NativeLibrary.call(ATTRIBUTE, number, attribute,
+                    functions.computeIfAbsent(kernel, this::function)), "describe " + kernel);
+            return number.get(JAVA_INT, 0);
         }
     }
 

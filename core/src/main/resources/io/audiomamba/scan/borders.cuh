@@ -1,10 +1,7 @@
-// States that enter each line of tokens, in all four directions; or, against time, adjoints.
+// States, over ln 2, that enter each line of tokens, in all four directions; or, against time, adjoints. A block has
+// BORDER_CHANNELS channels and at most BORDER_WARPS warps; a thread goes along at most LONGEST_RUN lines, one after the other.
 
 #include "patch.cuh"
-
-constexpr int LONGEST_RUN = 4; // lines that a thread goes along, one after the other
-constexpr int BORDER_WARPS = 8; // of a block at most
-constexpr int BORDER_CHANNELS = 16;
 
 // The lines of an axis one after the other, from the first or from the last.
 struct Position {

@@ -9,7 +9,6 @@ constexpr int TILE = CHUNK / TILES;
 constexpr int ROW = R + 2 * N;
 constexpr int WARP = 32;
 constexpr int RANK = TENSOR_CORES ? (R + 15) / 16 * 16 : R; // as W_dt lies in memory
-constexpr float LN2 = 0.6931471805599453f;
 
 typedef Type<TYPE>::of value;
 

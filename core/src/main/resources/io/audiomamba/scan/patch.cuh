@@ -2,10 +2,12 @@
 // a channel and an even rank. docs/cuda-scan.md explains it.
 //
 // In any of the four directions a patch is 16 lines of 8 tokens. A warp works on the 16 lines and 8 channels at a time: as
-// the product of projections (16 lines, COLUMNS) and weights (COLUMNS, 8 channels) leaves tensor cores, a lane holds lines
+// the product of projections (16 lines, INNER) and weights (INNER, 8 channels) leaves tensor cores, a lane holds lines
 // `group` and `group` + 8 and channels 2 `quad` and 2 `quad` + 1. Everything is computed where it is in that product.
 //
-// Compiled at run time, behind numbers.cuh, with R (rank of the step size) and TYPE (1 bfloat16, 2 float16) defined.
+// Compiled at run time, behind numbers.cuh, with R (rank of the step size), TYPE (1 bfloat16, 2 float16), SHARED_BYTES (what
+// a block of the patches' kernels has in shared memory), BORDER_CHANNELS, BORDER_WARPS and LONGEST_RUN (of those in
+// borders.cuh) defined; and for parameters.cuh N = 1 and FUSED = 1.
 
 typedef Type<TYPE>::of value;
 
@@ -21,7 +23,6 @@ constexpr int ROW = R + 2; // values of a token's projection in one direction: l
 constexpr int INNER = ROW <= 8 ? 8 : (ROW + 15) / 16 * 16; // and as tensor cores want it
 constexpr int CHANNELS = 32; // that a block has in shared memory
 constexpr int EIGHTS = CHANNELS / 8;
-constexpr float LN2 = 0.6931471805599453f;
 
 // A lane's part of B and C lies in this tile of 8 columns, in the lanes of this quad.
 constexpr int MATRICES_TILE = R / 8, MATRICES_QUAD = R % 8 / 2;
@@ -255,7 +256,7 @@ struct Entering {
         readWeights(in, k, channel + threadIdx.x % WARP / 4, weights);
     }
 
-    // The states with the step sizes' factor.
+    // The true states; memory has them over ln 2, as if step sizes were in its units.
     __device__ void begin(float h[4]) const {
         h[0] = LN2 * states[0].x;
         h[1] = LN2 * states[0].y;

@@ -22,11 +22,12 @@ struct PatchShared {
     float4 projected[STEPS][DIRECTIONS * WARP]; // the first 8 columns' sums of a lane; those behind are in registers
 #endif
 };
+static_assert(PARAMETERS == R + 3, "as PatchScan has it");
 static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
 
 struct EnteringBackward : Entering {
     float2 adjoints[2];
-    value columns[INNER / 8][2]; // of the weights, numbers `group`, of channels 2 quad and 2 quad + 1
+    value across[INNER / 8][2]; // weights: numbers `group` of channels 2 quad and 2 quad + 1
 };
 
 // All gradients. A block goes from patch to patch; a warp goes in one direction. At any time the four warps have 8
@@ -60,8 +61,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
         const unsigned short* row = (const unsigned short*)in.weights + mine;
 #pragma unroll
         for (int tile = 0; tile < INNER / 8; tile++) {
-            e.columns[tile][0].bits = __ldg(row + 8 * tile);
-            e.columns[tile][1].bits = __ldg(row + 8 * tile + INNER);
+            e.across[tile][0].bits = __ldg(row + 8 * tile);
+            e.across[tile][1].bits = __ldg(row + 8 * tile + INNER);
         }
         return e;
     };
@@ -118,10 +119,10 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 for (int i = 0; i < INNER / 8; i++) {
                     weights[i] = entering.weights[i];
                 }
-                float columns[INNER / 8][2]; // without the bias
+                float across[INNER / 8][2]; // weights without the bias
 #pragma unroll
                 for (int i = 0; i < INNER / 4; i++) {
-                    columns[i / 2][i % 2] = group + i / 2 * 8 < R ? toFloat(entering.columns[i / 2][i % 2]) : 0;
+                    across[i / 2][i % 2] = group + i / 2 * 8 < R ? toFloat(entering.across[i / 2][i % 2]) : 0;
                 }
                 float s[STEPS][4], h[STEPS + 1][4]; // before and after each step
                 entering.begin(h[0]);
@@ -192,12 +193,12 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         sum -= 2 * stride;
                         multiplyAdd(projected[j], gradB[0], gradB[2], gradB[1], gradB[3], ofB[0], ofB[1]);
                         multiplyAdd(projected[j], gradC[0], gradC[2], gradC[1], gradC[3], ofC[0], ofC[1]);
-                        multiplyAdd(projected[j], gradX[0], gradX[2], gradX[1], gradX[3], columns[INNER / 8 - 1][0],
-                                columns[INNER / 8 - 1][1]);
+                        multiplyAdd(projected[j], gradX[0], gradX[2], gradX[1], gradX[3], across[INNER / 8 - 1][0],
+                                across[INNER / 8 - 1][1]);
 #if R + 2 > 8
                         float4& held = shared.projected[j][threadIdx.x];
                         float firstColumns[4] = {held.x, held.y, held.z, held.w};
-                        multiplyAdd(firstColumns, gradX[0], gradX[2], gradX[1], gradX[3], columns[0][0], columns[0][1]);
+                        multiplyAdd(firstColumns, gradX[0], gradX[2], gradX[1], gradX[3], across[0][0], across[0][1]);
                         held = make_float4(firstColumns[0], firstColumns[1], firstColumns[2], firstColumns[3]);
 #endif
                         if (INNER > 8 || i == 1) {

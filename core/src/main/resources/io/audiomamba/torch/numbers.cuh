@@ -86,3 +86,4 @@ __device__ inline float exp2Fast(float x) {
 }
 
 constexpr float LOG2E = 1.4426950408889634f;
+constexpr float LN2 = 0.6931471805599453f;
