@@ -47,20 +47,17 @@ final class PatchScan {
         ScalarType type = given.tokens().scalar_type().intern();
         in = new ScanInputs(aligned(given.tokens()), aligned(given.projections().to(type)),
                 ScanInputs.parameter(given.dtWeight()), ScanInputs.parameter(given.dtBias()),
-                ScanInputs.parameter(given.aLogs()),
-                ScanInputs.parameter(given.skip()));
+                ScanInputs.parameter(given.aLogs()), ScanInputs.parameter(given.skip()));
         module = CudaModule.of(PatchScan.class, "patch_scan_" + pass + ".cu",
                 List.of("N=1", "FUSED=1", "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
-                        "SHARED_BYTES=" + sharedBytes,
-                        "BORDER_CHANNELS=" + BORDER_CHANNELS, "BORDER_WARPS=" + MOST_BORDER_WARPS,
-                        "LONGEST_RUN=" + LONGEST_RUN),
+                        "SHARED_BYTES=" + sharedBytes, "BORDER_CHANNELS=" + BORDER_CHANNELS,
+                        "BORDER_WARPS=" + MOST_BORDER_WARPS, "LONGEST_RUN=" + LONGEST_RUN),
                 given.tokens().device().index());
         Tensor weights = torch.empty(new long[] {DIRECTIONS, in.channels(), inner(in)}, in.tokens().options(), null);
         Tensor a = torch.empty_like(in.dtBias());
         Tensor skip = uninitialised(in.channels());
         module.launch("prepare", Extent.forEach(in.skip().numel()), in.dtWeight(), in.dtBias(), in.aLogs(), in.skip(),
-                weights, a, skip,
-                in.channels());
+                weights, a, skip, in.channels());
         operands = new Struct(List.of(in.tokens(), in.projections(), weights, a, skip), in.height(), in.width(),
                 in.channels());
     }
@@ -80,8 +77,8 @@ final class PatchScan {
         int device = in.tokens().device().index();
         return (type == ScalarType.BFloat16 || type == ScalarType.Half) && CudaModule.hasTensorCores(type, device)
                 && in.stateSize() == 1 && in.tokens().numel() > 0 && in.rank() > 0 && in.rank() % 2 == 0
-                && in.rank() <= HIGHEST_RANK
-                && in.height() % ROWS == 0 && in.width() % COLUMNS == 0 && in.channels() % CHANNELS == 0
+                && in.rank() <= HIGHEST_RANK && in.height() % ROWS == 0 && in.width() % COLUMNS == 0
+                && in.channels() % CHANNELS == 0
                 && backwardBytes(in) <= CudaModule.mostSharedBytes(device);
     }
 
@@ -89,8 +86,8 @@ final class PatchScan {
         PatchScan scan = new PatchScan(inputs, "forward", forwardBytes(inputs));
         Tensor states = scan.borders("forward_borders");
         Tensor merged = torch.empty_like(scan.in.tokens());
-        scan.launch("forward_patches",
-                new Extent(scan.patches(), 1, 1, PATCH_WARPS * WARP, forwardBytes(inputs)), states, merged);
+        scan.launch("forward_patches", new Extent(scan.patches(), 1, 1, PATCH_WARPS * WARP, forwardBytes(inputs)),
+                states, merged);
         return new ScanKernel.Result(merged, withBackward ? states : null);
     }
 
@@ -105,11 +102,10 @@ final class PatchScan {
         Tensor parameters = torch.zeros(new long[] {blocks, DIRECTIONS, 3 + in.rank(), in.channels()},
                 in.dtBias().options());
         scan.launch("backward_patches", new Extent(blocks, 1, 1, PATCH_WARPS * WARP, backwardBytes(inputs)), grad,
-                states,
-                adjoints, new Struct(List.of(gradients.tokens(), gradients.projections(), parameters)), scan.patches());
+                states, adjoints, new Struct(List.of(gradients.tokens(), gradients.projections(), parameters)),
+                scan.patches());
         scan.module.launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
-                gradients.aLogs(),
-                gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
+                gradients.aLogs(), gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
         return gradients.inTypesOf(inputs);
     }
 
@@ -119,8 +115,9 @@ final class PatchScan {
         int run = Math.min(LONGEST_RUN, Math.ceilDiv(lines, LINES));
         int threads = WARP * Math.min(MOST_BORDER_WARPS, Math.ceilDiv(lines, LINES * run));
         Tensor entering = uninitialised((long) in.batch() * DIRECTIONS * lines * in.channels());
-        launch(kernel, new Extent(in.channels() / BORDER_CHANNELS, DIRECTIONS, in.batch(), threads,
-                run * threads * REMEMBERED),
+        launch(kernel,
+                new Extent(in.channels() / BORDER_CHANNELS, DIRECTIONS, in.batch(), threads,
+                        run * threads * REMEMBERED),
                 Stream.concat(Stream.of(operand), Stream.of(entering)).toArray());
         return entering;
     }
