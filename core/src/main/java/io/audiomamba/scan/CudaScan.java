@@ -18,9 +18,9 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * The fused scan on an NVIDIA GPU, by chunks where {@link PatchScan} does not suit; {@code selective_scan_forward.cu} and
- * {@code selective_scan_backward.cu} hold the kernels and say how they work. Tokens and projections may be float32, bfloat16 or float16; states and sums are
- * float32.
+ * The fused scan on an NVIDIA GPU: by patches where {@link PatchScan} suits, else by chunks, whose kernels
+ * {@code selective_scan_forward.cu} and {@code selective_scan_backward.cu} hold. Tokens and projections may be float32,
+ * bfloat16 or float16; states and sums are float32.
  */
 final class CudaScan implements ScanKernel {
 
@@ -68,10 +68,7 @@ final class CudaScan implements ScanKernel {
             boolean tensorCores = CudaModule.hasTensorCores(type, device);
             boolean fused = tensorCores && given.rank() <= HIGHEST_FUSED_RANK;
             boolean manyStates = given.stateSize() >= MANY_STATES;
-            ScanInputs in = new ScanInputs(given.tokens().to(type).contiguous(),
-                    given.projections().to(type).contiguous(), ScanInputs.parameter(given.dtWeight()),
-                    ScanInputs.parameter(given.dtBias()),
-                    ScanInputs.parameter(given.aLogs()), ScanInputs.parameter(given.skip()));
+            ScanInputs in = given.forKernels(type);
             CudaModule module = CudaModule.of(CudaScan.class, "selective_scan_" + pass + ".cu",
                     List.of("CHUNK=" + CHUNK, "TILES=" + TILES, "BOTH_AXES=" + BOTH_AXES, "N=" + in.stateSize(),
                             "R=" + in.rank(), "TYPE=" + CudaModule.code(type),

@@ -26,7 +26,7 @@ final class PatchScan {
     private static final int CHANNELS = 32;
     private static final int PATCH_WARPS = 4;
     private static final int WARP = 32;
-    /** Of the kernels that find what enters lines; in {@code borders.cuh} they are told. */
+    /** Of the kernels in {@code borders.cuh}, which are told. */
     private static final int BORDER_CHANNELS = 16;
     private static final int MOST_BORDER_WARPS = 8;
     private static final int LONGEST_RUN = 4;
@@ -34,6 +34,8 @@ final class PatchScan {
     private static final int HIGHEST_RANK = 14;
 
     private static final int BLOCKS_A_MULTIPROCESSOR = 2;
+    /** Rows of a channel's gradients before those of W_dt: A, the skip connection, the bias. */
+    private static final int BEFORE_RANK = 3;
     /** Bytes that are read at once, and what a thread of a border's kernel remembers for each line of its run. */
     private static final int VECTOR = 16;
     private static final int REMEMBERED = 4 * VECTOR;
@@ -41,17 +43,20 @@ final class PatchScan {
     private final ScanInputs in;
     private final CudaModule module;
     private final Struct operands;
+    private final int sharedBytes;
 
-    /** @param pass {@code forward} or {@code backward} */
+    /**
+     * @param pass        {@code forward} or {@code backward}
+     * @param sharedBytes of a block of its kernel over patches
+     */
     private PatchScan(ScanInputs given, String pass, int sharedBytes) {
+        this.sharedBytes = sharedBytes;
         ScalarType type = given.tokens().scalar_type().intern();
-        in = new ScanInputs(aligned(given.tokens()), aligned(given.projections().to(type)),
-                ScanInputs.parameter(given.dtWeight()), ScanInputs.parameter(given.dtBias()),
-                ScanInputs.parameter(given.aLogs()), ScanInputs.parameter(given.skip()));
+        in = given.forKernels(type).map(PatchScan::aligned);
         module = CudaModule.of(PatchScan.class, "patch_scan_" + pass + ".cu",
                 List.of("N=1", "FUSED=1", "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
                         "SHARED_BYTES=" + sharedBytes, "BORDER_CHANNELS=" + BORDER_CHANNELS,
-                        "BORDER_WARPS=" + MOST_BORDER_WARPS, "LONGEST_RUN=" + LONGEST_RUN),
+                        "BORDER_WARPS=" + MOST_BORDER_WARPS),
                 given.tokens().device().index());
         Tensor weights = torch.empty(new long[] {DIRECTIONS, in.channels(), inner(in)}, in.tokens().options(), null);
         Tensor a = torch.empty_like(in.dtBias());
@@ -62,9 +67,8 @@ final class PatchScan {
                 in.channels());
     }
 
-    /** Contiguous, and from an address on that whole vectors can be read from. */
-    private static Tensor aligned(Tensor tensor) {
-        Tensor contiguous = tensor.contiguous();
+    /** From an address on that whole vectors can be read from. */
+    private static Tensor aligned(Tensor contiguous) {
         return contiguous.data_ptr().address() % VECTOR == 0 ? contiguous : contiguous.clone();
     }
 
@@ -86,8 +90,7 @@ final class PatchScan {
         PatchScan scan = new PatchScan(inputs, "forward", forwardBytes(inputs));
         Tensor states = scan.borders("forward_borders");
         Tensor merged = torch.empty_like(scan.in.tokens());
-        scan.launch("forward_patches", new Extent(scan.patches(), 1, 1, PATCH_WARPS * WARP, forwardBytes(inputs)),
-                states, merged);
+        scan.launch("forward_patches", scan.overPatches(scan.patches()), states, merged);
         return new ScanKernel.Result(merged, withBackward ? states : null);
     }
 
@@ -95,15 +98,14 @@ final class PatchScan {
     static ScanInputs backward(ScanInputs inputs, Tensor states, Tensor gradMerged) {
         PatchScan scan = new PatchScan(inputs, "backward", backwardBytes(inputs));
         ScanInputs in = scan.in;
-        Tensor grad = aligned(gradMerged.to(in.tokens().scalar_type()));
+        Tensor grad = aligned(gradMerged.to(in.tokens().scalar_type()).contiguous());
         Tensor adjoints = scan.borders("backward_borders", grad);
         ScanInputs gradients = in.map(torch::empty_like);
         int blocks = Math.min(scan.patches(), BLOCKS_A_MULTIPROCESSOR * scan.module.multiprocessors());
-        Tensor parameters = torch.zeros(new long[] {blocks, DIRECTIONS, 3 + in.rank(), in.channels()},
+        Tensor parameters = torch.zeros(new long[] {blocks, DIRECTIONS, BEFORE_RANK + in.rank(), in.channels()},
                 in.dtBias().options());
-        scan.launch("backward_patches", new Extent(blocks, 1, 1, PATCH_WARPS * WARP, backwardBytes(inputs)), grad,
-                states, adjoints, new Struct(List.of(gradients.tokens(), gradients.projections(), parameters)),
-                scan.patches());
+        scan.launch("backward_patches", scan.overPatches(blocks), grad, states, adjoints,
+                new Struct(List.of(gradients.tokens(), gradients.projections(), parameters)), scan.patches());
         scan.module.launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
                 gradients.aLogs(), gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
         return gradients.inTypesOf(inputs);
@@ -118,12 +120,16 @@ final class PatchScan {
         launch(kernel,
                 new Extent(in.channels() / BORDER_CHANNELS, DIRECTIONS, in.batch(), threads,
                         run * threads * REMEMBERED),
-                Stream.concat(Stream.of(operand), Stream.of(entering)).toArray());
+                Stream.concat(Stream.of(operand), Stream.of(entering, run)).toArray());
         return entering;
     }
 
     private void launch(String kernel, Extent extent, Object... arguments) {
         module.launch(kernel, extent, Stream.concat(Stream.of(operands), Stream.of(arguments)).toArray());
+    }
+
+    private Extent overPatches(int blocks) {
+        return new Extent(blocks, 1, 1, PATCH_WARPS * WARP, sharedBytes);
     }
 
     private int patches() {

@@ -53,9 +53,13 @@ public record ScanInputs(Tensor tokens, Tensor projections, Tensor dtWeight, Ten
         }
     }
 
-    /** A parameter as kernels read it. */
-    static Tensor parameter(Tensor tensor) {
-        return tensor.to(ScalarType.Float).contiguous();
+    /** As a GPU's kernels read them: contiguous, tokens and projections in {@code type}, parameters in float32. */
+    ScanInputs forKernels(ScalarType type) {
+        Tensor[] result = tensors();
+        for (int i = 0; i < result.length; i++) {
+            result[i] = result[i].to(i < 2 ? type : ScalarType.Float).contiguous();
+        }
+        return of(result);
     }
 
     /** Each operand, contiguous, in the type that it has in {@code other}. */

@@ -30,8 +30,7 @@ public final class CudaModule {
     private static final MethodHandle ATTRIBUTE = CudaDevice.DRIVER.function("cuFuncGetAttribute", ADDRESS, JAVA_INT,
             ADDRESS);
     private static final MethodHandle SET_ATTRIBUTE = CudaDevice.DRIVER.function("cuFuncSetAttribute", ADDRESS,
-            JAVA_INT,
-            JAVA_INT);
+            JAVA_INT, JAVA_INT);
     private static final int MAX_THREADS_PER_BLOCK = 0;
     private static final int DECLARED_SHARED_BYTES = 1;
     private static final int MAX_DYNAMIC_SHARED_BYTES = 8;
@@ -47,6 +46,7 @@ public final class CudaModule {
 
         private static final int SMALL_BLOCK = 256;
 
+        /** No shared memory but what the kernel declares. */
         public Extent(int x, int y, int z, int threads) {
             this(x, y, z, threads, 0);
         }
@@ -157,9 +157,8 @@ public final class CudaModule {
             MemorySegment function = extent.sharedBytes() > 0
                     ? functionsWithSharedMemory.computeIfAbsent(kernel, this::functionWithSharedMemory)
                     : functions.computeIfAbsent(kernel, this::function);
-            int status = (int) LAUNCH.invokeExact(function, extent.x(),
-                    extent.y(), extent.z(), extent.threads(), 1, 1, extent.sharedBytes(),
-                    DeviceStream.handle(index), list, MemorySegment.NULL);
+            int status = (int) LAUNCH.invokeExact(function, extent.x(), extent.y(), extent.z(), extent.threads(), 1, 1,
+                    extent.sharedBytes(), DeviceStream.handle(index), list, MemorySegment.NULL);
             CudaDevice.check(status, "launch " + kernel + " over " + extent);
         } catch (RuntimeException | Error e) {
             throw e;

@@ -1,5 +1,5 @@
 // States, over ln 2, that enter each line of tokens, in all four directions; or, against time, adjoints. A block has
-// BORDER_CHANNELS channels and at most BORDER_WARPS warps; a thread goes along at most LONGEST_RUN lines, one after the other.
+// BORDER_CHANNELS channels and at most BORDER_WARPS warps; a thread goes along `run` lines, one after the other.
 
 #include "patch.cuh"
 
@@ -23,12 +23,11 @@ struct Position {
 // A block goes along all lines of an image in one direction, with 16 channels. A thread has, on the way, two lines (group
 // and group + 8 of the 16 of its warp) and four channels, 4 quad and three more. Of a thread's eight numbers, number
 // 4 tile + 2 line + i is of channel 2 tile + i.
+static_assert(BORDER_CHANNELS == 2 * 8, "two products of tensor cores");
 template <bool ADJOINT>
-__device__ void borders(const Operands& in, const value* from, float* states) {
-    extern __shared__ uint4 dynamic[];
+__device__ void borders(const Operands& in, const value* from, float* states, int run) {
     float4* onTheWay = (float4*)dynamic + threadIdx.x; // (run, 4, threads)
     __shared__ float2 throughWarps[BORDER_WARPS][BORDER_CHANNELS]; // factor and what is added, by all lines of a warp
-    int run = min(LONGEST_RUN, (in.lines() + LINES - 1) / LINES);
     int warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
     int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
     int k = blockIdx.y, channel = blockIdx.x * BORDER_CHANNELS + 4 * quad;
@@ -79,7 +78,7 @@ __device__ void borders(const Operands& in, const value* from, float* states) {
 #pragma unroll
                     for (int tile = 0; tile < INNER / 8; tile++) {
                         int pair = 4 * tile + quad;
-                        bool there = 4 * tile + 3 < ROW / 2 || pair < ROW / 2;
+                        bool there = 4 * tile + 3 < ROW / 2 || pair < ROW / 2; // known when compiled but for the last tile
                         row[j][2 * tile + l] = there ? __ldg((const unsigned*)(r + j * rowStride) + pair) : 0;
                     }
                 }

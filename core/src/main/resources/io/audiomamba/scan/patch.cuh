@@ -6,8 +6,8 @@
 // `group` and `group` + 8 and channels 2 `quad` and 2 `quad` + 1. Everything is computed where it is in that product.
 //
 // Compiled at run time, behind numbers.cuh, with R (rank of the step size), TYPE (1 bfloat16, 2 float16), SHARED_BYTES (what
-// a block of the patches' kernels has in shared memory), BORDER_CHANNELS, BORDER_WARPS and LONGEST_RUN (of those in
-// borders.cuh) defined; and for parameters.cuh N = 1 and FUSED = 1.
+// a block of the patches' kernels has in shared memory), BORDER_CHANNELS and BORDER_WARPS (of those in borders.cuh) defined;
+// and for parameters.cuh N = 1 and FUSED = 1.
 
 typedef Type<TYPE>::of value;
 
@@ -27,6 +27,8 @@ constexpr int EIGHTS = CHANNELS / 8;
 // A lane's part of B and C lies in this tile of 8 columns, in the lanes of this quad.
 constexpr int MATRICES_TILE = R / 8, MATRICES_QUAD = R % 8 / 2;
 constexpr unsigned ONES = TYPE == 1 ? 0x3f803f80u : 0x3c003c00u;
+
+extern __shared__ uint4 dynamic[]; // as much as a launch asks for
 
 struct Operands {
     const value* tokens;      // (B, L, D)

@@ -4,8 +4,8 @@
 #include "parameters.cuh"
 
 extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, 2) backward_borders(Operands in, const value* gradY,
-        float* adjoints) {
-    borders<true>(in, gradY, adjoints);
+        float* adjoints, int run) {
+    borders<true>(in, gradY, adjoints, run);
 }
 
 struct Gradients {
@@ -30,12 +30,51 @@ struct EnteringBackward : Entering {
     value across[INNER / 8][2]; // weights: numbers `group` of channels 2 quad and 2 quad + 1
 };
 
+// Adds the gradient of the skip connection, by one warp for 8 channels: the diagonal of gradY^T u.
+__device__ void addSkip(const Slab& gradY, const Slab& u, float* parameters, int to) {
+    int lane = threadIdx.x % WARP, group = lane / 4, slot = lane % 16 / COLUMNS * PITCH + lane % COLUMNS;
+    const Eight* from = (lane < 16 ? gradY : u) + slot;
+    float sums[4] = {};
+#pragma unroll
+    for (int i = 0; i < ROWS / 2; i++) {
+        unsigned both[4];
+        loadTransposed(both, from[2 * i * PITCH].of);
+        unsigned ofY[4] = {both[0], both[0], both[1], both[1]};
+        multiplyAdd(sums, ofY, both[2], both[3]);
+    }
+    if (lane % 4 == group / 2) {
+        atomicAdd(parameters + (to + group), group % 2 ? sums[1] : sums[0]);
+    }
+}
+
+// Adds the other gradients of parameters of 8 channels in one direction. `to` is of the lane's two channels. A lane has
+// numbers `group` and `group` + 8 of the rank; behind it the bias, which is what a 1 sums up; and A.
+__device__ void addParameters(float gradA[2], const float gradWeights[2][4], float* parameters, int to, int channels) {
+#pragma unroll
+    for (int distance = 4; distance < WARP; distance *= 2) {
+        gradA[0] += __shfl_xor_sync(~0u, gradA[0], distance);
+        gradA[1] += __shfl_xor_sync(~0u, gradA[1], distance);
+    }
+#pragma unroll
+    for (int tile = 0; tile < INNER / 8; tile++) {
+        int number = threadIdx.x % WARP / 4 + 8 * tile;
+        const float *even = gradWeights[0] + 2 * tile, *odd = gradWeights[1] + (INNER == 8 ? 2 : 2 * tile);
+        bool isA = number == R + 1;
+        float x = isA ? LN2 * gradA[0] : LOG2E * (even[0] + odd[0]);
+        float y = isA ? LN2 * gradA[1] : LOG2E * (even[1] + odd[1]);
+        if (number < ROW) {
+            float* sum = parameters + (to + (isA ? A : number == R ? BIAS : WEIGHTS + number) * channels);
+            atomicAdd(sum, x);
+            atomicAdd(sum + 1, y);
+        }
+    }
+}
+
 // All gradients. A block goes from patch to patch; a warp goes in one direction. At any time the four warps have 8
 // channels each, in turns. What they add to the gradients of parameters goes to memory of the block's own, where each
 // number is added to by one thread: atomic only to wait for nothing, and always in the same order.
 extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patches(Operands in, const value* gradY,
         const float* states, const float* adjoints, Gradients out, int patches) {
-    extern __shared__ uint4 dynamic[];
     PatchShared& shared = *(PatchShared*)dynamic;
     int k = threadIdx.x / WARP, lane = threadIdx.x % WARP, group = lane / 4, quad = lane % 4;
     Table& table = shared.tables[k];
@@ -92,40 +131,21 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
             } else if (next < patches) {
                 fetch(Patch(in, next), 0, 1 - buffer);
             }
-            { // The diagonal of gradY^T u is the gradient of the skip connection; warp k has 8 channels.
-                float sums[4] = {};
-                int slot = lane % 16 / COLUMNS * PITCH + lane % COLUMNS;
-                const Eight* from = (lane < 16 ? shared.gradY : shared.tokens)[buffer][k] + slot;
-#pragma unroll
-                for (int i = 0; i < ROWS / 2; i++) {
-                    unsigned both[4];
-                    loadTransposed(both, from[2 * i * PITCH].of);
-                    unsigned ofY[4] = {both[0], both[0], both[1], both[1]};
-                    multiplyAdd(sums, ofY, both[2], both[3]);
-                }
-                if (quad == group / 2) {
-                    int to = ofBlock + SKIP * in.channels + first + 8 * k + group;
-                    atomicAdd(out.parameters + to, group % 2 ? sums[1] : sums[0]);
-                }
-            }
+            addSkip(shared.gradY[buffer][k], shared.tokens[buffer][k], out.parameters,
+                    ofBlock + SKIP * in.channels + first + 8 * k);
 #pragma unroll 1
             for (int turn = 0; turn < EIGHTS; turn++) {
                 int eight = (turn + k) % EIGHTS, channel = first + 8 * eight;
-                float a[2] = {entering.a.x, entering.a.y};
-                float2 *lineOne = entering.adjoints, *lineTwo = lineOne + 1;
-                float e[4] = {lineOne->x, lineOne->y, lineTwo->x, lineTwo->y};
-                unsigned weights[INNER / 8];
-#pragma unroll
-                for (int i = 0; i < INNER / 8; i++) {
-                    weights[i] = entering.weights[i];
-                }
+                const EnteringBackward now = entering;
+                float a[2] = {now.a.x, now.a.y};
+                float e[4] = {now.adjoints[0].x, now.adjoints[0].y, now.adjoints[1].x, now.adjoints[1].y};
                 float across[INNER / 8][2]; // weights without the bias
 #pragma unroll
                 for (int i = 0; i < INNER / 4; i++) {
-                    across[i / 2][i % 2] = group + i / 2 * 8 < R ? toFloat(entering.across[i / 2][i % 2]) : 0;
+                    across[i / 2][i % 2] = group + i / 2 * 8 < R ? toFloat(now.across[i / 2][i % 2]) : 0;
                 }
                 float s[STEPS][4], h[STEPS + 1][4]; // before and after each step
-                entering.begin(h[0]);
+                now.begin(h[0]);
                 const char* u = (const char*)((const unsigned*)(shared.tokens[buffer][eight] + walk.start) + quad);
                 int stride = walk.step * (int)sizeof(Eight);
 #pragma unroll
@@ -138,7 +158,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         unsigned us[2] = {*(const unsigned*)u, *(const unsigned*)(u + SECOND * sizeof(Eight))};
                         u += stride;
                         float b[2] = {table.matricesOf(group, j).x, table.matricesOf(group + 8, j).x};
-                        project(rows[i], weights, s[j]);
+                        project(rows[i], now.weights, s[j]);
 #pragma unroll
                         for (int v = 0; v < 4; v++) {
                             float x = v % 2 ? high(us[v / 2]) : low(us[v / 2]);
@@ -208,26 +228,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                                 transposed(packed(gradX[2], gradX[3])));
                     }
                 }
-#pragma unroll
-                for (int distance = 4; distance < WARP; distance *= 2) {
-                    gradA[0] += __shfl_xor_sync(~0u, gradA[0], distance);
-                    gradA[1] += __shfl_xor_sync(~0u, gradA[1], distance);
-                }
-                // A lane has numbers `group` and `group` + 8 of the rank; behind it the bias, which is what a 1 sums up; and A.
-#pragma unroll
-                for (int tile = 0; tile < INNER / 8; tile++) {
-                    int number = group + 8 * tile;
-                    const float *even = gradWeights[0] + 2 * tile, *odd = gradWeights[1] + (INNER == 8 ? 2 : 2 * tile);
-                    bool isA = number == R + 1;
-                    float x = isA ? LN2 * gradA[0] : LOG2E * (even[0] + odd[0]);
-                    float y = isA ? LN2 * gradA[1] : LOG2E * (even[1] + odd[1]);
-                    if (number < ROW) {
-                        int row = isA ? A : number == R ? BIAS : WEIGHTS + number;
-                        float* to = out.parameters + ofWarp + row * in.channels + channel + 2 * quad;
-                        atomicAdd(to, x);
-                        atomicAdd(to + 1, y);
-                    }
-                }
+                addParameters(gradA, gradWeights, out.parameters, ofWarp + channel + 2 * quad, in.channels);
                 __syncthreads();
             }
             patch.deliver(in, shared.gradTokens, first, out.tokens);

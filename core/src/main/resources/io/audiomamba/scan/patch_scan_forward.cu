@@ -2,8 +2,9 @@
 
 #include "borders.cuh"
 
-extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, 2) forward_borders(Operands in, float* states) {
-    borders<false>(in, in.tokens, states);
+extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, 2) forward_borders(Operands in, float* states,
+        int run) {
+    borders<false>(in, in.tokens, states, run);
 }
 
 struct PatchShared {
@@ -17,7 +18,6 @@ static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
 // in registers. At any time each warp has 8 channels of its own.
 extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 4) forward_patches(Operands in,
         const float* states, value* y) {
-    extern __shared__ uint4 dynamic[];
     PatchShared& shared = *(PatchShared*)dynamic;
     int warp = threadIdx.x / WARP, axis = warp % 2, group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
     Patch patch(in, blockIdx.x);
@@ -84,18 +84,17 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 
                 }
             }
             float* to = shared.y[eight] + 8 * walk.start + 2 * quad;
-            if (turn) {
+            auto sum = [&](int j, int l) { return (float2*)(to + 8 * (j * walk.step + l * SECOND)); };
+            if (turn) { // the other axis was here
 #pragma unroll
                 for (int i = 0; i < 2 * STEPS; i++) {
-                    float2* sum = (float2*)(to + 8 * (i / 2 * walk.step + i % 2 * SECOND));
-                    *sum = make_float2(sum->x + sums[i / 2][i % 2 * 2], sum->y + sums[i / 2][i % 2 * 2 + 1]);
+                    sums[i / 2][i % 2 * 2] += sum(i / 2, i % 2)->x;
+                    sums[i / 2][i % 2 * 2 + 1] += sum(i / 2, i % 2)->y;
                 }
-            } else {
+            }
 #pragma unroll
-                for (int i = 0; i < 2 * STEPS; i++) {
-                    float2* sum = (float2*)(to + 8 * (i / 2 * walk.step + i % 2 * SECOND));
-                    *sum = make_float2(sums[i / 2][i % 2 * 2], sums[i / 2][i % 2 * 2 + 1]);
-                }
+            for (int i = 0; i < 2 * STEPS; i++) {
+                *sum(i / 2, i % 2) = make_float2(sums[i / 2][i % 2 * 2], sums[i / 2][i % 2 * 2 + 1]);
             }
             __syncthreads();
         }

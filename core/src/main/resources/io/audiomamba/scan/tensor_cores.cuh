@@ -33,7 +33,8 @@ __device__ void multiplyAdd(float d[4], float a0, float a1, float a2, float a3, 
 }
 
 // Four (or two) matrices of 8 rows of 8 values from shared memory, whose rows' addresses the lanes hold eight by eight.
-// A lane gets the values lane % 4 * 2 and one more of row lane / 4, and if transposed, of column lane / 4.
+// A lane gets the values lane % 4 * 2 and one more of row lane / 4, and if transposed, of column lane / 4. A barrier must lie
+// between them and what stores the rows: for all else the compiler may move them.
 __device__ void loadMatrices(unsigned a[4], const value* row) {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3]) : "r"((unsigned)__cvta_generic_to_shared(row)));

@@ -56,7 +56,7 @@ class CudaScanTest {
         compare(ScanInputs.random(batch, height, width, channels, rank, state), ScalarType.BFloat16, false, 3e-2);
     }
 
-    /** Patches: one; more than blocks, in steps of 32 and 96 channels; lines that take several rounds; all ranks. */
+    /** Patches: one; more than blocks, in steps of 32 and 96 channels; lines that take several rounds. */
     @ParameterizedTest
     @CsvSource({"1,16,8,32,2", "3,48,16,96,6", "2,32,24,64,4", "2,16,24,32,8", "2,32,32,192,12", "1,80,64,32,6",
             "36,16,64,96,12", "80,16,64,64,2", "1,80,64,32,14"})
@@ -80,10 +80,21 @@ class CudaScanTest {
     @Test
     void takesTensorsThatBeginAnywhere() {
         ScanInputs in = ScanInputs.random(1, 16, 8, 32, 2, 1).map(t -> t.to(gpu, ScalarType.BFloat16));
-        ScanInputs moved = in.map(t -> torch.cat(new TensorVector(t.new_zeros(1), t.flatten())).narrow(0, 1, t.numel())
-                .view(Tensors.shape(t)));
+        ScanInputs moved = in.map(CudaScanTest::atOddAddress);
+        Tensor gradient = torch.randn_like(in.tokens());
         assertThat(PatchScan.suits(moved)).isTrue();
-        assertThat(cuda.forward(moved, false).merged().equal(cuda.forward(in, false).merged())).isTrue();
+        ScanKernel.Result result = cuda.forward(in, true), again = cuda.forward(moved, true);
+        assertThat(again.merged().equal(result.merged())).isTrue();
+        Tensor[] expected = gradients(in, result, gradient);
+        Tensor[] gradients = gradients(moved, again, atOddAddress(gradient));
+        for (int i = 0; i < expected.length; i++) {
+            assertThat(gradients[i].equal(expected[i])).as(OPERANDS[i]).isTrue();
+        }
+    }
+
+    private static Tensor atOddAddress(Tensor tensor) {
+        return torch.cat(new TensorVector(tensor.new_zeros(1), tensor.flatten())).narrow(0, 1, tensor.numel())
+                .view(Tensors.shape(tensor));
     }
 
     private void compare(ScanInputs random, ScalarType type, boolean byPatches, double tolerance) {

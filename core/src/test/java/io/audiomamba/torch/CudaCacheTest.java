@@ -39,7 +39,7 @@ class CudaCacheTest {
 
     /** Several users may share a cache. */
     @Test
-    @DisabledOnOs(OS.WINDOWS)
+    @DisabledOnOs(value = OS.WINDOWS, disabledReason = "files there have no POSIX permissions")
     void othersMayReadIt() throws Exception {
         get(Optional.of(folder));
         assertThat(Files.getPosixFilePermissions(folder.resolve("key.cubin")))

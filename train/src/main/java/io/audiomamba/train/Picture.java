@@ -26,8 +26,10 @@ final class Picture {
             ByteArrayOutputStream out = new ByteArrayOutputStream();
             BitmapEncoder.saveBitmap(drawn, drawn.size(), 1, out, BitmapFormat.PNG);
             return Optional.of(out.toByteArray());
-        } catch (IOException | RuntimeException | InternalError | LinkageError _) {
-            // What Java throws without fonts or fontconfig differs from system to system.
+        } catch (OutOfMemoryError | StackOverflowError e) {
+            throw e;
+        } catch (IOException | RuntimeException | Error _) {
+            // What Java throws without fonts or fontconfig differs from system to system, plain Errors among it.
             return Optional.empty();
         }
     }

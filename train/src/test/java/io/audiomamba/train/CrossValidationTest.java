@@ -138,8 +138,8 @@ class CrossValidationTest {
             assertThat(lines.get(1)).startsWith("1,1,2,0.5,");
             assertThat(lines.get(2)).startsWith("1,2,2,1.0,1.0,1.0,1.0,1.0");
         });
-        // Where fonts are missing there is no picture.
-        if (Files.exists(folder.resolve("crossval.png"))) {
+        assertThat(Files.exists(folder.resolve("crossval.png"))).isEqualTo(Fonts.available());
+        if (Fonts.available()) {
             assertThat(ImageIO.read(folder.resolve("crossval.png").toFile()).getWidth()).isEqualTo(900);
         }
         assertThat(validation.runs()).as("the files of the report are no runs").hasSize(2);
