@@ -59,11 +59,12 @@ final class PatchScan {
                         "BORDER_WARPS=" + MOST_BORDER_WARPS),
                 given.tokens().device().index());
         Tensor weights = torch.empty(new long[] {DIRECTIONS, in.channels(), inner(in)}, in.tokens().options(), null);
+        Tensor across = torch.empty_like(weights);
         Tensor a = torch.empty_like(in.dtBias());
         Tensor skip = uninitialised(in.channels());
         module.launch("prepare", Extent.forEach(in.skip().numel()), in.dtWeight(), in.dtBias(), in.aLogs(), in.skip(),
-                weights, a, skip, in.channels());
-        operands = new Struct(List.of(in.tokens(), in.projections(), weights, a, skip), in.height(), in.width(),
+                weights, across, a, skip, in.channels());
+        operands = new Struct(List.of(in.tokens(), in.projections(), weights, across, a, skip), in.height(), in.width(),
                 in.channels());
     }
 
@@ -80,17 +81,18 @@ final class PatchScan {
         ScalarType type = in.tokens().scalar_type().intern();
         int device = in.tokens().device().index();
         return (type == ScalarType.BFloat16 || type == ScalarType.Half) && CudaModule.hasTensorCores(type, device)
-                && in.stateSize() == 1 && in.tokens().numel() > 0 && in.rank() > 0 && in.rank() % 2 == 0
+                && in.stateSize() == 1 && in.tokens().numel() > 0 && in.tokens().numel() <= Integer.MAX_VALUE
+                && in.rank() > 0 && in.rank() % 2 == 0
                 && in.rank() <= HIGHEST_RANK && in.height() % ROWS == 0 && in.width() % COLUMNS == 0
                 && in.channels() % CHANNELS == 0
-                && backwardBytes(in) <= CudaModule.mostSharedBytes(device);
+                && backwardBytes(in) + skipBytes(in) <= CudaModule.mostSharedBytes(device);
     }
 
     static ScanKernel.Result forward(ScanInputs inputs, boolean withBackward) {
         PatchScan scan = new PatchScan(inputs, "forward", forwardBytes(inputs));
         Tensor states = scan.borders("forward_borders");
         Tensor merged = torch.empty_like(scan.in.tokens());
-        scan.launch("forward_patches", scan.overPatches(scan.patches()), states, merged);
+        scan.launch("forward_patches", scan.overPatches(scan.patches(), 0), states, merged);
         return new ScanKernel.Result(merged, withBackward ? states : null);
     }
 
@@ -104,7 +106,7 @@ final class PatchScan {
         int blocks = Math.min(scan.patches(), BLOCKS_A_MULTIPROCESSOR * scan.module.multiprocessors());
         Tensor parameters = torch.zeros(new long[] {blocks, DIRECTIONS, BEFORE_RANK + in.rank(), in.channels()},
                 in.dtBias().options());
-        scan.launch("backward_patches", scan.overPatches(blocks), grad, states, adjoints,
+        scan.launch("backward_patches", scan.overPatches(blocks, skipBytes(in)), grad, states, adjoints,
                 new Struct(List.of(gradients.tokens(), gradients.projections(), parameters)), scan.patches());
         scan.module.launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
                 gradients.aLogs(), gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
@@ -128,8 +130,8 @@ final class PatchScan {
         module.launch(kernel, extent, Stream.concat(Stream.of(operands), Stream.of(arguments)).toArray());
     }
 
-    private Extent overPatches(int blocks) {
-        return new Extent(blocks, 1, 1, PATCH_WARPS * WARP, sharedBytes);
+    private Extent overPatches(int blocks, int more) {
+        return new Extent(blocks, 1, 1, PATCH_WARPS * WARP, sharedBytes + more);
     }
 
     private int patches() {
@@ -148,20 +150,27 @@ final class PatchScan {
     }
 
     // What a block of the patches' kernels has in shared memory; they check it. All four directions' tables; of CHANNELS
-    // channels the tokens, twice, and sums in float32; in the backward pass also dL/dy, and of high ranks their sums.
+    // channels the tokens, twice, and sums in float32; in the backward pass also dL/dy, what enters lines, twice, and of high
+    // ranks their sums.
 
     private static int forwardBytes(ScanInputs in) {
         return tables(in) + 2 * slabs() + 2 * slabs();
     }
 
     private static int backwardBytes(ScanInputs in) {
+        int entering = PATCH_WARPS * 2 * 2 * LINES * 8 * Float.BYTES;
         int held = inner(in) > 8 ? STEPS * PATCH_WARPS * WARP * VECTOR : 0;
-        return tables(in) + 4 * slabs() + 2 * slabs() + held;
+        return tables(in) + 4 * slabs() + 2 * slabs() + entering + held;
+    }
+
+    /** The skip connection's weights, behind the rest. */
+    private static int skipBytes(ScanInputs in) {
+        return in.channels() * Float.BYTES;
     }
 
     private static int tables(ScanInputs in) {
         int rows = LINES * (STEPS * inner(in) / 8 + 1) * VECTOR;
-        return DIRECTIONS * (rows + LINES * (STEPS + 1) * 2 * Float.BYTES);
+        return DIRECTIONS * (rows + LINES * (STEPS / 2 + 1) * VECTOR);
     }
 
     private static int slabs() {

@@ -20,14 +20,32 @@ struct Position {
     }
 };
 
-// A block goes along all lines of an image in one direction, with 16 channels. A thread has, on the way, two lines (group
-// and group + 8 of the 16 of its warp) and four channels, 4 quad and three more. Of a thread's eight numbers, number
-// 4 tile + 2 line + i is of channel 2 tile + i.
+// A block goes along all lines of an image in one direction, with 16 channels. A thread has, on the way, two lines, of
+// neighbouring runs, and four channels, 4 quad and three more. Of a thread's eight numbers, number 4 tile + 2 line + i is of
+// channel 2 tile + i.
 static_assert(BORDER_CHANNELS == 2 * 8, "two products of tensor cores");
+static_assert(BORDER_WARPS == 8, "as many as groups of lanes");
+
+// By which factor, and with what added, something gets through all groups of lanes up to the lane's own.
+__device__ void throughGroups(float factor[4], float added[4]) {
+#pragma unroll
+    for (int c = 0; c < 4; c++) {
+#pragma unroll
+        for (int distance = 1; distance < 8; distance *= 2) {
+            float factorBefore = __shfl_up_sync(~0u, factor[c], 4 * distance);
+            float addedBefore = __shfl_up_sync(~0u, added[c], 4 * distance);
+            if (threadIdx.x % WARP / 4 >= distance) {
+                added[c] += factor[c] * addedBefore;
+                factor[c] *= factorBefore;
+            }
+        }
+    }
+}
+
 template <bool ADJOINT>
 __device__ void borders(const Operands& in, const value* from, float* states, int run) {
     float4* onTheWay = (float4*)dynamic + threadIdx.x; // (run, 4, threads)
-    __shared__ float2 throughWarps[BORDER_WARPS][BORDER_CHANNELS]; // factor and what is added, by all lines of a warp
+    __shared__ float4 throughWarps[BORDER_WARPS][4][2]; // factors and what is added, by all lines of a warp
     int warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
     int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
     int k = blockIdx.y, channel = blockIdx.x * BORDER_CHANNELS + 4 * quad;
@@ -43,11 +61,13 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     readWeights(in, k, blockIdx.x * BORDER_CHANNELS + 4 * (group / 2) + group % 2 + 2, weights[1]);
     float4 fourA = __ldg((const float4*)(in.a + k * in.channels + channel));
     float a[4] = {fourA.x, fourA.y, fourA.z, fourA.w};
+    // The product of a line's projections with this matrix has B, or C, in all columns.
+    unsigned ofMatrices = quad == MATRICES_QUAD ? ONES & (ADJOINT ? 0xffff0000u : 0xffffu) : 0;
     float leading = inRegister(LEADING), entering[4] = {};
     for (int first = 0; first < in.lines(); first += warps * LINES * run) {
-        int line = first + (warp * LINES + group) * run;
+        int line = first + (warp * LINES + 2 * group) * run;
         auto place = [&](int second) {
-            int at = min(line + second * 8 * run, in.lines() - 1);
+            int at = min(line + second * run, in.lines() - 1);
             return Position(back ? in.lines() - 1 - at : at, perMajor, back);
         };
         Position positions[2] = {place(0), place(1)};
@@ -86,13 +106,12 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             }
 #pragma unroll
             for (int j = 0; j < STEPS; j++) {
-                float fed[2]; // B or C
+                unsigned* rowsMatrices = row[j] + 2 * MATRICES_TILE;
+                float fed[4] = {}; // B, or C, of each line, twice
+                multiplyAdd(fed, rowsMatrices[0], rowsMatrices[1], ofMatrices);
 #pragma unroll
                 for (int l = 0; l < 2; l++) {
-                    unsigned& mine = row[j][2 * MATRICES_TILE + l];
-                    unsigned matrices = __shfl_sync(~0u, mine, MATRICES_QUAD, 4);
-                    fed[l] = ADJOINT ? high(matrices) : low(matrices);
-                    mine = quad == MATRICES_QUAD ? ONES : mine;
+                    rowsMatrices[l] = quad == MATRICES_QUAD ? ONES : rowsMatrices[l];
                 }
 #pragma unroll
                 for (int tile = 0; tile < 2; tile++) {
@@ -105,59 +124,54 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
                         float x = v % 2 ? high(pair) : low(pair);
                         s[v] = softplus2(s[v], leading);
                         float decay = exp2Fast(a[2 * tile + v % 2] * s[v]);
-                        state[e] = ADJOINT ? decay * (state[e] + x * fed[v / 2])
-                                           : decay * state[e] + s[v] * x * fed[v / 2];
+                        state[e] = ADJOINT ? decay * (state[e] + x * fed[v])
+                                           : decay * state[e] + s[v] * x * fed[v];
                         factor[e] *= decay;
                     }
                 }
             }
         }
-        // From the warp's beginning to the beginning of each run: over lanes, then from the first 8 runs to the last.
-#pragma unroll
-        for (int distance = 1; distance < 8; distance *= 2) {
-#pragma unroll
-            for (int e = 0; e < 8; e++) {
-                float before = __shfl_up_sync(~0u, factor[e], 4 * distance);
-                float stateBefore = __shfl_up_sync(~0u, state[e], 4 * distance);
-                if (group >= distance) {
-                    state[e] += factor[e] * stateBefore;
-                    factor[e] *= before;
-                }
-            }
-        }
-        __syncthreads(); // all have read what warps left before
+        // From the warp's beginning to the beginning of each run: through a lane's two, then over lanes.
+        float through[4], added[4];
 #pragma unroll
         for (int c = 0; c < 4; c++) {
             int e = c / 2 * 4 + c % 2;
-            float firstFactor = __shfl_sync(~0u, factor[e], 7 * 4 + quad);
-            float firstState = __shfl_sync(~0u, state[e], 7 * 4 + quad);
-            state[e + 2] += factor[e + 2] * firstState;
-            factor[e + 2] *= firstFactor;
-            if (group == 7) {
-                throughWarps[warp][4 * quad + c] = make_float2(factor[e + 2], state[e + 2]);
-            }
-#pragma unroll
-            for (int l = 0; l < 2; l++) {
-                float before = __shfl_up_sync(~0u, factor[e + 2 * l], 4);
-                float stateBefore = __shfl_up_sync(~0u, state[e + 2 * l], 4);
-                factor[e + 2 * l] = group ? before : l ? firstFactor : 1;
-                state[e + 2 * l] = group ? stateBefore : l ? firstState : 0;
-            }
+            through[c] = factor[e] * factor[e + 2];
+            added[c] = factor[e + 2] * state[e] + state[e + 2];
         }
-        __syncthreads();
+        throughGroups(through, added);
+        __syncthreads(); // all have read what warps left before
+        if (group == 7) {
+            throughWarps[warp][quad][0] = make_float4(through[0], through[1], through[2], through[3]);
+            throughWarps[warp][quad][1] = make_float4(added[0], added[1], added[2], added[3]);
+        }
 #pragma unroll
         for (int c = 0; c < 4; c++) {
-            float x = entering[c];
-            for (int w = 0; w < warps; w++) {
-                if (w == warp) {
-                    int e = c / 2 * 4 + c % 2;
-                    state[e] += factor[e] * x;
-                    state[e + 2] += factor[e + 2] * x;
-                }
-                float2 through = throughWarps[w][4 * quad + c];
-                x = through.x * x + through.y;
-            }
-            entering[c] = x;
+            int e = c / 2 * 4 + c % 2;
+            float before = __shfl_up_sync(~0u, through[c], 4), addedBefore = __shfl_up_sync(~0u, added[c], 4);
+            before = group ? before : 1;
+            addedBefore = group ? addedBefore : 0;
+            state[e + 2] = factor[e] * addedBefore + state[e];
+            factor[e + 2] = factor[e] * before;
+            state[e] = addedBefore;
+            factor[e] = before;
+        }
+        __syncthreads();
+        // And over warps, of which each group of lanes takes one; those which are not there change nothing.
+        bool there = group < warps;
+        float4 f = throughWarps[group][quad][0], x = throughWarps[group][quad][1];
+        through[0] = there ? f.x : 1, through[1] = there ? f.y : 1, through[2] = there ? f.z : 1, through[3] = there ? f.w : 1;
+        added[0] = there ? x.x : 0, added[1] = there ? x.y : 0, added[2] = there ? x.z : 0, added[3] = there ? x.w : 0;
+        throughGroups(through, added);
+#pragma unroll
+        for (int c = 0; c < 4; c++) {
+            int e = c / 2 * 4 + c % 2;
+            float after = through[c] * entering[c] + added[c];
+            float before = __shfl_sync(~0u, after, 4 * (warp + 7) % WARP + quad);
+            before = warp ? before : entering[c];
+            state[e] += factor[e] * before;
+            state[e + 2] += factor[e + 2] * before;
+            entering[c] = __shfl_sync(~0u, after, 4 * 7 + quad);
         }
 #pragma unroll 1
         for (int i = 0; i < run; i++) {
@@ -170,7 +184,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             }
 #pragma unroll
             for (int l = 0; l < 2; l++) {
-                int at = line + l * 8 * run + i;
+                int at = line + l * run + i;
                 if (at < in.lines()) {
                     *(float4*)(states + (long long)(back ? in.lines() - 1 - at : at) * in.channels) =
                             l ? make_float4(x[0].z, x[0].w, x[1].z, x[1].w) : make_float4(x[0].x, x[0].y, x[1].x, x[1].y);

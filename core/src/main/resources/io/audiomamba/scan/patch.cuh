@@ -34,6 +34,7 @@ struct Operands {
     const value* tokens;      // (B, L, D)
     const value* projections; // (B, L, 4, R + 2)
     const value* weights;     // (4, D, INNER): W_dt and its bias in two parts, times log2(e); zeros
+    const value* across;      // (4, INNER, D): W_dt the other way round, times log2(e); zeros
     const float* a;           // (4, D)
     const float* skip;        // (D), the sum over directions
     int height, width, channels;
@@ -45,12 +46,15 @@ struct Operands {
 
 // What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D).
 extern "C" __global__ void prepare(const float* weight, const float* bias, const float* aLogs, const float* skip,
-        value* weights, float* a, float* skipSum, int channels) {
+        value* weights, value* across, float* a, float* skipSum, int channels) {
     int channel = blockIdx.x * blockDim.x + threadIdx.x, all = DIRECTIONS * channels;
     if (channel < all) {
         value* row = weights + (long long)channel * INNER;
+        value* column = across + (long long)(channel / channels * INNER) * channels + channel % channels;
         for (int r = 0; r < INNER; r++) {
-            store(row + r, r < R ? LOG2E * weight[channel * R + r] : 0);
+            float w = r < R ? LOG2E * weight[channel * R + r] : 0;
+            store(row + r, w);
+            store(column + r * channels, w);
         }
         float b = LOG2E * bias[channel];
         store(row + R, b);
@@ -109,9 +113,12 @@ typedef float Sums[SLOTS * 8];
 struct Patch {
     int image, row, column;
 
-    __device__ Patch(const Operands& in, int index)
-        : image(index / in.patches()), row(index % in.patches() / (in.width / COLUMNS) * ROWS),
-          column(index % in.patches() % (in.width / COLUMNS) * COLUMNS) {}
+    __device__ Patch(const Operands& in, unsigned index) {
+        unsigned perImage = in.patches(), perRow = in.width / COLUMNS, ofImage = index % perImage;
+        image = index / perImage;
+        row = ofImage / perRow * ROWS;
+        column = ofImage % perRow * COLUMNS;
+    }
 
     // The token at a step of a line in direction k.
     __device__ long long token(const Operands& in, int k, int line, int step) const {
@@ -126,11 +133,6 @@ struct Patch {
                        : (row + line) * (in.width / STEPS) + column / STEPS;
         return ((long long)(image * DIRECTIONS + k) * in.lines() + at) * in.channels;
     }
-    // From a lane's first line to its second.
-    __device__ static int secondStates(const Operands& in, int k) {
-        return (k % 2 ? 1 : 8 * (in.width / STEPS)) * in.channels;
-    }
-
     __device__ long long ownToken(const Operands& in) const {
         return (long long)image * in.length() + (row + threadIdx.x / COLUMNS) * in.width + column + threadIdx.x % COLUMNS;
     }
@@ -138,43 +140,21 @@ struct Patch {
 
     // Begins to copy CHANNELS channels of this thread's token.
     __device__ void fetch(const Operands& in, const value* from, int channel, Slab slabs[EIGHTS]) const {
-        from += ownToken(in) * in.channels + channel;
 #pragma unroll
         for (int i = 0; i < EIGHTS; i++) {
-            copyLater(&slabs[i][ownSlot()], from + 8 * i);
+            copyLater(&slabs[i][ownSlot()], from + own(in, channel + 8 * i));
         }
     }
 
-    // Waits for this thread's token in `slabs`, and begins sums with what the skip connection makes of it.
-    __device__ void begin(const Operands& in, const Slab slabs[EIGHTS], int channel, Sums sums[EIGHTS]) const {
-        float4 skip[2 * EIGHTS];
-#pragma unroll
-        for (int i = 0; i < 2 * EIGHTS; i++) {
-            skip[i] = __ldg((const float4*)(in.skip + channel) + i);
-        }
-        waitForCopies();
-#pragma unroll
-        for (int i = 0; i < EIGHTS; i++) {
-            uint4 x = *(const uint4*)&slabs[i][ownSlot()];
-            float4 w = skip[2 * i], v = skip[2 * i + 1];
-            float4* own = (float4*)(sums[i] + 8 * ownSlot());
-            own[0] = make_float4(w.x * low(x.x), w.y * high(x.x), w.z * low(x.y), w.w * high(x.y));
-            own[1] = make_float4(v.x * low(x.z), v.y * high(x.z), v.z * low(x.w), v.w * high(x.w));
-        }
-    }
-
-    // Stores `sums` of this thread's token.
-    __device__ void deliver(const Operands& in, const Sums sums[EIGHTS], int channel, value* to) const {
-        to += ownToken(in) * in.channels + channel;
-#pragma unroll
-        for (int i = 0; i < EIGHTS; i++) {
-            const float4* own = (const float4*)(sums[i] + 8 * ownSlot());
-            float4 first = own[0], last = own[1];
-            *(uint4*)(to + 8 * i) = make_uint4(packed(first.x, first.y), packed(first.z, first.w),
-                    packed(last.x, last.y), packed(last.z, last.w));
-        }
-    }
+    // Where this thread's token is in a tensor like `in.tokens`.
+    __device__ long long own(const Operands& in, int channel) const { return ownToken(in) * in.channels + channel; }
 };
+
+// Stores 8 float32 sums.
+__device__ void deliver(float4 first, float4 last, value* to) {
+    *(uint4*)to = make_uint4(packed(first.x, first.y), packed(first.z, first.w), packed(last.x, last.y),
+            packed(last.z, last.w));
+}
 
 // Where a lane finds its lines of a patch in direction k.
 struct Walk {
@@ -189,24 +169,34 @@ struct Walk {
 struct alignas(16) Table {
     static constexpr int VECTORS = INNER / 8, LINE = STEPS * VECTORS + 1; // one more, to keep lines in different banks
     Eight rows[LINES * LINE];           // the low rank; 1 twice, for the bias; zeros
-    float2 matrices[LINES * (STEPS + 1)]; // ln(2) B, and C
+    static constexpr int STEP_PAIRS = STEPS / 2 + 1; // one more, again
+    float4 matrices[LINES * STEP_PAIRS]; // B, and ln(2) C, of two steps
 
     // By one warp.
     __device__ void fill(const Operands& in, const Patch& patch, int k) {
-        int lane = threadIdx.x % WARP;
-#pragma unroll 8
-        for (int i = lane; i < LINES * STEPS * (INNER / 2); i += WARP) {
-            int line = i / (STEPS * INNER / 2), step = i / (INNER / 2) % STEPS, pair = i % (INNER / 2);
-            unsigned values = 0;
-            if (pair < ROW / 2) {
-                long long row = patch.token(in, k, line, step) * DIRECTIONS + k;
-                values = __ldg((const unsigned*)(in.projections + row * ROW) + pair);
+        constexpr int WORDS = INNER / 2, AT_ONCE = WARP / WORDS; // steps
+        int word = threadIdx.x % WARP % WORDS;
+#pragma unroll
+        for (int first = 0; first < STEPS; first += AT_ONCE) {
+            int step = first + threadIdx.x % WARP / WORDS;
+            long long row = patch.token(in, k, 0, step) * DIRECTIONS + k;
+            const unsigned* from = (const unsigned*)(in.projections + row * ROW) + word;
+            constexpr int TOKEN = DIRECTIONS * ROW / 2;
+            int toNext = (k % 2 ? 1 : in.width) * TOKEN, toNinth = 8 * in.width * TOKEN;
+            unsigned values[LINES];
+#pragma unroll
+            for (int line = 0; line < LINES; line++) {
+                values[line] = word < ROW / 2 ? __ldg(from + line % 8 * toNext + line / 8 * toNinth) : 0;
             }
-            if (pair == R / 2) {
-                matrices[line * (STEPS + 1) + step] = make_float2(LN2 * low(values), high(values));
-                values = ONES;
+#pragma unroll
+            for (int line = 0; line < LINES; line++) {
+                if (word == R / 2) {
+                    float2* of = (float2*)(matrices + line * STEP_PAIRS) + step;
+                    *of = make_float2(low(values[line]), LN2 * high(values[line]));
+                    values[line] = ONES;
+                }
+                ((unsigned*)(rows + line * LINE + step * VECTORS))[word] = values[line];
             }
-            ((unsigned*)(rows + line * LINE + step * VECTORS))[pair] = values;
         }
         __syncwarp();
     }
@@ -240,29 +230,19 @@ struct alignas(16) Table {
         loadTransposed(of, rows[(lane % 8 + lane / 16 * 8) * LINE + at].of);
     }
 
-    __device__ float2 matricesOf(int line, int step) const { return matrices[line * (STEPS + 1) + step]; }
+    // B and ln(2) C of a line's steps 2 pair and 2 pair + 1.
+    __device__ float4 matricesOf(int line, int pair) const { return matrices[line * STEP_PAIRS + pair]; }
 };
 
 __device__ inline float2 readPair(const float* from) { return __ldg((const float2*)from); }
 
-// What a warp needs of 8 channels in a direction, read before it is needed. It belongs to two lines and two channels.
-struct Entering {
-    float2 a, states[2];
+// What a lane needs of 8 channels in a direction, for its two.
+struct Channels {
+    float2 a;
     unsigned weights[INNER / 8];
 
-    // `line` is where the states of a lane's first line are, at the first of the 8 channels and its own.
-    __device__ void read(const Operands& in, int k, int channel, const float* line, int second) {
-        states[0] = readPair(line);
-        states[1] = readPair(line + second);
+    __device__ void read(const Operands& in, int k, int channel) {
         a = readPair(in.a + k * in.channels + channel + threadIdx.x % 4 * 2);
         readWeights(in, k, channel + threadIdx.x % WARP / 4, weights);
-    }
-
-    // The true states; memory has them over ln 2, as if step sizes were in its units.
-    __device__ void begin(float h[4]) const {
-        h[0] = LN2 * states[0].x;
-        h[1] = LN2 * states[0].y;
-        h[2] = LN2 * states[1].x;
-        h[3] = LN2 * states[1].y;
     }
 };

@@ -14,10 +14,16 @@ struct Gradients {
     float* parameters;  // (blocks, 4, PARAMETERS, D), zeros at first
 };
 
+// States, over ln 2, and adjoints that enter the lines of a warp.
+struct Entering {
+    float states[LINES * 8], adjoints[LINES * 8];
+};
+
 struct PatchShared {
     Table tables[DIRECTIONS];
     Slab tokens[2][EIGHTS], gradY[2][EIGHTS]; // one in work, one on its way
-    Sums gradTokens[EIGHTS];
+    Sums gradTokens[EIGHTS]; // zeros but for the patch in work
+    Entering entering[DIRECTIONS][2]; // one in work, one on its way
 #if R + 2 > 8
     float4 projected[STEPS][DIRECTIONS * WARP]; // the first 8 columns' sums of a lane; those behind are in registers
 #endif
@@ -25,26 +31,36 @@ struct PatchShared {
 static_assert(PARAMETERS == R + 3, "as PatchScan has it");
 static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
 
-struct EnteringBackward : Entering {
-    float2 adjoints[2];
-    value across[INNER / 8][2]; // weights: numbers `group` of channels 2 quad and 2 quad + 1
+struct ChannelsBackward : Channels {
+    unsigned across[INNER / 8]; // weights without the bias: numbers `group` of channels 2 quad and 2 quad + 1
+
+    __device__ void read(const Operands& in, int k, int channel) {
+        Channels::read(in, k, channel);
+        const value* numbers = in.across + (k * INNER + threadIdx.x % WARP / 4) * in.channels + channel + threadIdx.x % 4 * 2;
+#pragma unroll
+        for (int tile = 0; tile < INNER / 8; tile++) {
+            across[tile] = __ldg((const unsigned*)(numbers + tile * 8 * in.channels));
+        }
+    }
 };
 
-// Adds the gradient of the skip connection, by one warp for 8 channels: the diagonal of gradY^T u.
-__device__ void addSkip(const Slab& gradY, const Slab& u, float* parameters, int to) {
-    int lane = threadIdx.x % WARP, group = lane / 4, slot = lane % 16 / COLUMNS * PITCH + lane % COLUMNS;
-    const Eight* from = (lane < 16 ? gradY : u) + slot;
-    float sums[4] = {};
+// A quarter of the gradient of the skip connection, by one warp for 8 channels: of the diagonal of gradY^T u.
+__device__ void addSkip(const Slab& gradY, const Slab& u, int quarter, float sums[4]) {
+    int lane = threadIdx.x % WARP;
+    const Eight* from = (lane / 8 % 2 ? u : gradY) + quarter * (ROWS / 4 * PITCH) + lane / 16 * PITCH + lane % 8;
 #pragma unroll
-    for (int i = 0; i < ROWS / 2; i++) {
-        unsigned both[4];
-        loadTransposed(both, from[2 * i * PITCH].of);
-        unsigned ofY[4] = {both[0], both[0], both[1], both[1]};
-        multiplyAdd(sums, ofY, both[2], both[3]);
+    for (int i = 0; i < ROWS / 4; i += 2) {
+        unsigned both[4]; // gradY and u of 8 tokens, and of 8 more
+        loadTransposed(both, from[i * PITCH].of);
+        multiplyAdd(sums, both[0], both[1], both[1]); // its upper half is what counts
+        multiplyAdd(sums, both[2], both[3], both[3]);
     }
-    if (lane % 4 == group / 2) {
-        atomicAdd(parameters + (to + group), group % 2 ? sums[1] : sums[0]);
-    }
+}
+
+// A sum and what the skip connection makes of two pairs of values.
+__device__ float4 withSkip(float4 sum, float4 weights, unsigned first, unsigned last) {
+    return make_float4(sum.x + weights.x * low(first), sum.y + weights.y * high(first), sum.z + weights.z * low(last),
+            sum.w + weights.w * high(last));
 }
 
 // Adds the other gradients of parameters of 8 channels in one direction. `to` is of the lane's two channels. A lane has
@@ -82,34 +98,31 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     int ofWarp = ofBlock + k * PARAMETERS * in.channels;
     Walk walk(k, group);
     float leading = inRegister(LEADING);
-    int second = Patch::secondStates(in, k);
-    // Products with these matrices (8 channels, 8) add up what is of B, and of C, over channels.
-    float ofB[2] = {inRegister(group == R % 8), inRegister(group == R % 8)};
-    float ofC[2] = {inRegister(group == R % 8 + 1), inRegister(group == R % 8 + 1)};
-    auto fetch = [&](const Patch& patch, int channel, int buffer) {
-        patch.fetch(in, in.tokens, channel, shared.tokens[buffer]);
-        patch.fetch(in, gradY, channel, shared.gradY[buffer]);
-        commitCopies();
+    // The product with this matrix (4 numbers of B and 4 of C, 8) adds up each.
+    float ofMatrices[2] = {inRegister(group == R % 8), inRegister(group == R % 8 + 1)};
+    float* skip = (float*)(&shared + 1); // (D), behind it
+    for (int i = threadIdx.x; i < in.channels; i += blockDim.x) {
+        skip[i] = __ldg(in.skip + i);
+    }
+    for (int i = threadIdx.x; i < (int)(sizeof(shared.gradTokens) / sizeof(float)); i += blockDim.x) {
+        shared.gradTokens[0][i] = 0;
+    }
+    // Begins to copy what enters lines, each lane 4 numbers of one; `line` is where this one's begin.
+    auto fetchEntering = [&](int line, int channel, Entering& to) {
+        copyLater(to.states + 4 * lane, states + line + channel);
+        copyLater(to.adjoints + 4 * lane, adjoints + line + channel);
     };
-    auto read = [&](long long line, int channel) {
-        EnteringBackward e;
-        e.read(in, k, channel, states + line + channel, second);
-        e.adjoints[0] = readPair(adjoints + line + channel);
-        e.adjoints[1] = readPair(adjoints + line + channel + second);
-        int mine = (k * in.channels + channel + 2 * quad) * INNER + group;
-        const unsigned short* row = (const unsigned short*)in.weights + mine;
-#pragma unroll
-        for (int tile = 0; tile < INNER / 8; tile++) {
-            e.across[tile][0].bits = __ldg(row + 8 * tile);
-            e.across[tile][1].bits = __ldg(row + 8 * tile + INNER);
-        }
-        return e;
-    };
+    auto lineOf = [&](const Patch& patch) { return (int)patch.states(in, k, lane / 2) + lane % 2 * 4; };
     int buffer = 0;
     Patch patch(in, blockIdx.x);
-    fetch(patch, 0, buffer);
-    long long line = patch.states(in, k, group) + 2 * quad;
-    EnteringBackward entering = read(line, 8 * k);
+    patch.fetch(in, in.tokens, 0, shared.tokens[buffer]);
+    patch.fetch(in, gradY, 0, shared.gradY[buffer]);
+    int line = lineOf(patch);
+    fetchEntering(line, 8 * k, shared.entering[k][0]);
+    commitCopies();
+    ChannelsBackward ahead;
+    ahead.read(in, k, 8 * k);
+    waitForCopies();
 #pragma unroll 1
     for (int index = blockIdx.x, next; index < patches; index = next) {
         patch = Patch(in, index);
@@ -123,41 +136,40 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
         table.fill(in, patch, k);
 #pragma unroll 1
         for (int first = 0; first < in.channels; first += CHANNELS) {
-            patch.begin(in, shared.gradY[buffer], first, shared.gradTokens);
             __syncthreads();
             bool more = first + CHANNELS < in.channels;
-            if (more) {
-                fetch(patch, first + CHANNELS, 1 - buffer);
-            } else if (next < patches) {
-                fetch(Patch(in, next), 0, 1 - buffer);
-            }
-            addSkip(shared.gradY[buffer][k], shared.tokens[buffer][k], out.parameters,
-                    ofBlock + SKIP * in.channels + first + 8 * k);
+            Patch following = more ? patch : Patch(in, min(next, patches - 1)); // in the round after this
+            int firstThen = more ? first + CHANNELS : 0, lineThen = more ? line : lineOf(following);
+            int ownThen = (int)following.own(in, firstThen);
+            float gradSkip[4] = {};
 #pragma unroll 1
             for (int turn = 0; turn < EIGHTS; turn++) {
                 int eight = (turn + k) % EIGHTS, channel = first + 8 * eight;
-                const EnteringBackward now = entering;
+                const ChannelsBackward now = ahead;
+                const Entering& entering = shared.entering[k][turn % 2];
+                bool turns = turn + 1 < EIGHTS;
+                int channelThen = (turns ? first : firstThen) + (turn + 1 + k) % EIGHTS * 8;
+                fetchEntering(turns ? line : lineThen, channelThen, shared.entering[k][1 - turn % 2]);
+                copyLater(&shared.tokens[1 - buffer][turn][Patch::ownSlot()], in.tokens + ownThen + 8 * turn);
+                copyLater(&shared.gradY[1 - buffer][turn][Patch::ownSlot()], gradY + ownThen + 8 * turn);
+                commitCopies();
                 float a[2] = {now.a.x, now.a.y};
-                float e[4] = {now.adjoints[0].x, now.adjoints[0].y, now.adjoints[1].x, now.adjoints[1].y};
-                float across[INNER / 8][2]; // weights without the bias
-#pragma unroll
-                for (int i = 0; i < INNER / 4; i++) {
-                    across[i / 2][i % 2] = group + i / 2 * 8 < R ? toFloat(now.across[i / 2][i % 2]) : 0;
-                }
                 float s[STEPS][4], h[STEPS + 1][4]; // before and after each step
-                now.begin(h[0]);
+                const float2* entered = (const float2*)entering.states + lane;
+                h[0][0] = entered[0].x, h[0][1] = entered[0].y, h[0][2] = entered[WARP].x, h[0][3] = entered[WARP].y;
                 const char* u = (const char*)((const unsigned*)(shared.tokens[buffer][eight] + walk.start) + quad);
                 int stride = walk.step * (int)sizeof(Eight);
 #pragma unroll
                 for (int pair = 0; pair < STEPS / 2; pair++) {
                     unsigned rows[2][INNER / 4];
                     table.read(pair, rows);
+                    float4 matrices[2] = {table.matricesOf(group, pair), table.matricesOf(group + 8, pair)};
 #pragma unroll
                     for (int i = 0; i < 2; i++) {
                         int j = 2 * pair + i;
                         unsigned us[2] = {*(const unsigned*)u, *(const unsigned*)(u + SECOND * sizeof(Eight))};
                         u += stride;
-                        float b[2] = {table.matricesOf(group, j).x, table.matricesOf(group + 8, j).x};
+                        float b[2] = {i ? matrices[0].z : matrices[0].x, i ? matrices[1].z : matrices[1].x};
                         project(rows[i], now.weights, s[j]);
 #pragma unroll
                         for (int v = 0; v < 4; v++) {
@@ -168,21 +180,19 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                     }
                 }
                 u -= stride;
+                entered = (const float2*)entering.adjoints + lane;
+                float e[4] = {LN2 * entered[0].x, LN2 * entered[0].y, LN2 * entered[WARP].x, LN2 * entered[WARP].y};
                 int toGradY = (const char*)shared.gradY - (const char*)shared.tokens;
                 char* sum = (char*)(shared.gradTokens[eight] + 8 * (walk.start + (STEPS - 1) * walk.step) + 2 * quad);
                 float gradA[2] = {}, gradWeights[2][4] = {};
                 float ofDecay[2] = {inRegister(LN2 * a[0]), inRegister(LN2 * a[1])};
 #pragma unroll
                 for (int pair = STEPS / 2 - 1; pair >= 0; pair--) {
-                    if (pair == 0) { // the next 8 channels' are on their way while these end, now that registers are free
-                        bool turns = turn + 1 < EIGHTS;
-                        if (!turns && !more) {
-                            line = Patch(in, min(next, patches - 1)).states(in, k, group) + 2 * quad;
-                        }
-                        int from = turns ? first : more ? first + CHANNELS : 0;
-                        entering = read(line, from + (turn + 1 + k) % EIGHTS * 8);
+                    if (pair == 0) { // on its way while this ends, now that registers are free
+                        ahead.read(in, k, channelThen);
                     }
                     unsigned transposedRows[4];
+                    float4 matrices[2] = {table.matricesOf(group, pair), table.matricesOf(group + 8, pair)};
 #pragma unroll
                     for (int i = 1; i >= 0; i--) {
                         int j = 2 * pair + i;
@@ -190,68 +200,84 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         unsigned us[2] = {*(const unsigned*)u, *(const unsigned*)(u + SECOND * sizeof(Eight))};
                         unsigned gs[2] = {*(const unsigned*)g, *(const unsigned*)(g + SECOND * sizeof(Eight))};
                         u -= stride;
-                        float2 matrices[2] = {table.matricesOf(group, j), table.matricesOf(group + 8, j)};
+                        float bs[2] = {i ? matrices[0].z : matrices[0].x, i ? matrices[1].z : matrices[1].x};
+                        float cs[2] = {i ? matrices[0].w : matrices[0].y, i ? matrices[1].w : matrices[1].y};
                         float2 sums[2] = {*(float2*)sum, *(float2*)(sum + SECOND * 8 * sizeof(float))};
-                        float fed[4] = {sums[0].x, sums[0].y, sums[1].x, sums[1].y}, gradB[4], gradC[4], gradX[4];
+                        float fed[4] = {sums[0].x, sums[0].y, sums[1].x, sums[1].y}, gradB[2] = {}, gradC[2] = {}, gradX[4];
 #pragma unroll
                         for (int v = 0; v < 4; v++) {
                             float x = v % 2 ? high(us[v / 2]) : low(us[v / 2]);
                             float y = v % 2 ? high(gs[v / 2]) : low(gs[v / 2]);
-                            float b = matrices[v / 2].x, su = s[j][v] * x;
-                            gradC[v] = y * h[j + 1][v];
-                            e[v] += y * matrices[v / 2].y; // now dL/dh
-                            gradB[v] = su * e[v];
+                            float b = bs[v / 2], su = s[j][v] * x;
+                            gradC[v / 2] += y * h[j + 1][v];
+                            e[v] += y * cs[v / 2]; // now dL/dh
+                            gradB[v / 2] += su * e[v];
                             float eb = e[v] * b;
                             e[v] *= exp2Fast(a[v % 2] * s[j][v]);
                             float el = e[v] * h[j][v];
                             fed[v] += eb * s[j][v];
                             gradA[v % 2] += s[j][v] * el;
-                            gradX[v] = (eb * x + ofDecay[v % 2] * el) * logisticOf(s[j][v]);
+                            float ofStep = eb * x + ofDecay[v % 2] * el;
+                            gradX[v] = ofStep - exp2Fast(-s[j][v]) * ofStep; // the derivative of softplus is 1 - 2^-s
                         }
                         *(float2*)sum = make_float2(fed[0], fed[1]);
                         *(float2*)(sum + SECOND * 8 * sizeof(float)) = make_float2(fed[2], fed[3]);
                         sum -= 2 * stride;
-                        multiplyAdd(projected[j], gradB[0], gradB[2], gradB[1], gradB[3], ofB[0], ofB[1]);
-                        multiplyAdd(projected[j], gradC[0], gradC[2], gradC[1], gradC[3], ofC[0], ofC[1]);
-                        multiplyAdd(projected[j], gradX[0], gradX[2], gradX[1], gradX[3], across[INNER / 8 - 1][0],
-                                across[INNER / 8 - 1][1]);
+                        unsigned xs[2] = {packed(gradX[0], gradX[1]), packed(gradX[2], gradX[3])}; // of a line each
+                        multiplyAdd(projected[j], gradB[0], gradB[1], gradC[0], gradC[1], ofMatrices[0], ofMatrices[1]);
+                        multiplyAdd(projected[j], xs[0], xs[1], now.across[INNER / 8 - 1]);
 #if R + 2 > 8
                         float4& held = shared.projected[j][threadIdx.x];
                         float firstColumns[4] = {held.x, held.y, held.z, held.w};
-                        multiplyAdd(firstColumns, gradX[0], gradX[2], gradX[1], gradX[3], across[0][0], across[0][1]);
+                        multiplyAdd(firstColumns, xs[0], xs[1], now.across[0]);
                         held = make_float4(firstColumns[0], firstColumns[1], firstColumns[2], firstColumns[3]);
 #endif
                         if (INNER > 8 || i == 1) {
                             table.readTransposed(pair, i, transposedRows);
                         }
-                        multiplyAdd(gradWeights[i], transposedRows, transposed(packed(gradX[0], gradX[1])),
-                                transposed(packed(gradX[2], gradX[3])));
+                        multiplyAdd(gradWeights[i], transposedRows, transposed(xs[0]), transposed(xs[1]));
                     }
                 }
+                addSkip(shared.gradY[buffer][k], shared.tokens[buffer][k], turn, gradSkip);
                 addParameters(gradA, gradWeights, out.parameters, ofWarp + channel + 2 * quad, in.channels);
+                waitForCopies();
                 __syncthreads();
             }
-            patch.deliver(in, shared.gradTokens, first, out.tokens);
+#pragma unroll
+            for (int i = 0; i < EIGHTS; i++) {
+                float4* own = (float4*)(shared.gradTokens[i] + 8 * patch.ownSlot());
+                const float4* weights = (const float4*)(skip + first) + 2 * i;
+                uint4 y = *(const uint4*)&shared.gradY[buffer][i][patch.ownSlot()];
+                deliver(withSkip(own[0], weights[0], y.x, y.y), withSkip(own[1], weights[1], y.z, y.w),
+                        out.tokens + patch.own(in, first + 8 * i));
+                own[0] = own[1] = make_float4(0, 0, 0, 0);
+            }
+            if (quad == group / 2) { // has a channel of the diagonal
+                atomicAdd(out.parameters + (ofBlock + SKIP * in.channels + first + 8 * k + group), gradSkip[group % 2]);
+            }
             buffer = 1 - buffer;
+            line = lineThen;
         }
+        int along = (k % 2 ? in.width : 1) * (k >= 2 ? -1 : 1);
+        unsigned* row = (unsigned*)(out.projections + (patch.token(in, k, group, 0) * DIRECTIONS + k) * ROW) + quad;
 #pragma unroll
         for (int j = 0; j < STEPS; j++) {
 #pragma unroll
             for (int l = 0; l < 2; l++) {
-                long long row = patch.token(in, k, group + 8 * l, j) * DIRECTIONS + k;
-                unsigned* to = (unsigned*)(out.projections + row * ROW);
+                unsigned* to = row + (j * along + l * 8 * in.width) * (DIRECTIONS * ROW / 2);
                 int pair = quad + (INNER - 8) / 2;
                 if (pair < ROW / 2) {
-                    float first = projected[j][2 * l] * (pair == R / 2 ? LN2 : 1);
-                    to[pair] = packed(first, projected[j][2 * l + 1]);
+                    float last = projected[j][2 * l + 1] * (pair == R / 2 ? LN2 : 1); // of C
+                    to[(INNER - 8) / 2] = packed(projected[j][2 * l], last);
                 }
 #if R + 2 > 8
                 float4 held = shared.projected[j][threadIdx.x];
-                to[quad] = l ? packed(held.z, held.w) : packed(held.x, held.y);
+                *to = l ? packed(held.z, held.w) : packed(held.x, held.y);
 #endif
             }
         }
     }
+    __syncthreads(); // all have added to it
     for (int k = 1; k < DIRECTIONS; k++) { // the skip connection's gradient is the same in all directions
         for (int i = threadIdx.x; i < in.channels; i += blockDim.x) {
             float* sums = out.parameters + ofBlock;

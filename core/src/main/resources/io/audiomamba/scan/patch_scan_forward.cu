@@ -25,7 +25,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 
     commitCopies();
     shared.tables[warp].fill(in, patch, warp);
     const float* lines = states + patch.states(in, axis, group) + 2 * quad;
-    int second = patch.secondStates(in, axis), opposite = 2 * in.lines() * in.channels;
+    int second = (axis ? 1 : 8 * (in.width / STEPS)) * in.channels, opposite = 2 * in.lines() * in.channels;
     Walk walk(axis, group);
     float leading = inRegister(LEADING);
 #pragma unroll 1
@@ -42,11 +42,16 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 
             int eight = (axis + turn) % 2 * 2 + warp / 2, channel = first + 8 * eight;
             float h[2][4], sums[STEPS][4];
             unsigned u[STEPS][2];
-            Entering entering[2];
+            Channels channels[2];
 #pragma unroll
             for (int d = 0; d < 2; d++) {
-                entering[d].read(in, axis + 2 * d, channel, lines + d * opposite + channel, second);
-                entering[d].begin(h[d]);
+                channels[d].read(in, axis + 2 * d, channel);
+#pragma unroll
+                for (int l = 0; l < 2; l++) {
+                    float2 entering = readPair(lines + d * opposite + l * second + channel); // over ln 2
+                    h[d][2 * l] = entering.x;
+                    h[d][2 * l + 1] = entering.y;
+                }
             }
             float2 skip = turn ? make_float2(0, 0) : readPair(in.skip + channel + 2 * quad);
             const Eight* from = shared.tokens[buffer][eight] + walk.start;
@@ -66,19 +71,21 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 
                     const Table& table = shared.tables[axis + 2 * d];
                     unsigned rows[2][INNER / 4];
                     table.read(pair, rows);
+                    float4 matrices[2] = {table.matricesOf(group, pair), table.matricesOf(group + 8, pair)};
 #pragma unroll
                     for (int i = 0; i < 2; i++) {
                         int step = 2 * pair + i, at = d ? STEPS - 1 - step : step;
-                        float2 matrices[2] = {table.matricesOf(group, step), table.matricesOf(group + 8, step)};
+                        float b[2] = {i ? matrices[0].z : matrices[0].x, i ? matrices[1].z : matrices[1].x};
+                        float c[2] = {i ? matrices[0].w : matrices[0].y, i ? matrices[1].w : matrices[1].y};
                         float s[4];
-                        project(rows[i], entering[d].weights, s);
+                        project(rows[i], channels[d].weights, s);
 #pragma unroll
                         for (int v = 0; v < 4; v++) {
                             float x = v % 2 ? high(u[at][v / 2]) : low(u[at][v / 2]);
                             s[v] = softplus2(s[v], leading);
-                            float a = v % 2 ? entering[d].a.y : entering[d].a.x;
-                            h[d][v] = exp2Fast(a * s[v]) * h[d][v] + s[v] * x * matrices[v / 2].x;
-                            sums[at][v] += h[d][v] * matrices[v / 2].y;
+                            float a = v % 2 ? channels[d].a.y : channels[d].a.x;
+                            h[d][v] = exp2Fast(a * s[v]) * h[d][v] + s[v] * x * b[v / 2];
+                            sums[at][v] += h[d][v] * c[v / 2];
                         }
                     }
                 }
@@ -98,6 +105,10 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 
             }
             __syncthreads();
         }
-        patch.deliver(in, shared.y, first, y);
+#pragma unroll
+        for (int i = 0; i < EIGHTS; i++) {
+            const float4* own = (const float4*)(shared.y[i] + 8 * patch.ownSlot());
+            deliver(own[0], own[1], y + patch.own(in, first + 8 * i));
+        }
     }
 }
