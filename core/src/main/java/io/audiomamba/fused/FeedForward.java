@@ -28,17 +28,18 @@ public final class FeedForward {
      * @param bias2   (out)
      * @return (..., out), in the type of x or that of {@linkplain Autocast mixed precision}
      */
-    public static Tensor apply(Tensor x, Tensor weight1, Tensor bias1, Tensor weight2, Tensor bias2) {
+    public static Tensor apply(Input x, Tensor weight1, Tensor bias1, Tensor weight2, Tensor bias2) {
         Tensor[] kept;
         Tensor y;
         try (var _ = new NoGradGuard()) {
-            ScalarType type = Autocast.resultType(x);
-            Tensor hidden = LinearProduct.whole(x.to(type), weight1.to(type), bias1.to(type)).contiguous();
+            ScalarType type = Autocast.resultType(x.sources()[0]);
+            Tensor hidden = Tensors.scoped(
+                    () -> LinearProduct.whole(x.value().to(type), weight1.to(type), bias1.to(type)).contiguous());
             y = Tensors.scoped(() -> LinearProduct.whole(gelu(hidden), weight2.to(type), bias2.to(type)));
-            kept = new Tensor[] {x, weight1, weight2, hidden};
+            kept = Tensors.concat(x.sources(), weight1, weight2, hidden);
         }
-        return GradientTape.differentiable(y, new Tensor[] {x, weight1, bias1, weight2, bias2}, kept,
-                gradient -> gradients(x, weight1, weight2, kept[3], gradient));
+        return GradientTape.differentiable(y, Tensors.concat(x.sources(), weight1, bias1, weight2, bias2), kept,
+                gradient -> gradients(x, weight1, weight2, kept[kept.length - 1], gradient));
     }
 
     /** GELU (Hendrycks and Gimpel 2016) of a contiguous tensor, without a gradient. */
@@ -51,18 +52,19 @@ public final class FeedForward {
         return y;
     }
 
-    private static Tensor[] gradients(Tensor x, Tensor weight1, Tensor weight2, Tensor hidden, Tensor gradY) {
+    private static Tensor[] gradients(Input x, Tensor weight1, Tensor weight2, Tensor hidden, Tensor gradY) {
         ScalarType type = hidden.scalar_type().intern();
         Tensor rows = gradY.to(type).flatten(0, -2).contiguous();
         Tensor inner = hidden.flatten(0, -2);
         Activation activation = Activation.of(inner, rows.mm(weight2.to(type)));
         Tensor gradWeight2 = rows.t().mm(activation.output());
-        Tensor gradX = activation.gradient().mm(weight1.to(type)).view(x.sizes());
-        Tensor gradWeight1 = activation.gradient().t().mm(x.to(type).flatten(0, -2));
+        Tensor value = x.value().to(type);
+        Tensor gradX = activation.gradient().mm(weight1.to(type)).view(value.sizes());
+        Tensor gradWeight1 = activation.gradient().t().mm(value.flatten(0, -2));
         ScalarType ofParameters = weight1.scalar_type().intern();
-        return new Tensor[] {gradX.to(x.scalar_type()), gradWeight1.to(ofParameters),
+        return Tensors.concat(x.gradients(gradX), gradWeight1.to(ofParameters),
                 activation.gradientSum().to(ofParameters), gradWeight2.to(ofParameters),
-                (rows.is_cuda() ? ColumnSums.of(rows) : rows.sum(0)).to(ofParameters)};
+                (rows.is_cuda() ? ColumnSums.of(rows) : rows.sum(0)).to(ofParameters));
     }
 
     /**

@@ -3,12 +3,10 @@ package io.audiomamba.fused;
 import io.audiomamba.torch.Autocast;
 import io.audiomamba.torch.CudaModule;
 import io.audiomamba.torch.CudaModule.Extent;
-import io.audiomamba.torch.GradientTape;
 import io.audiomamba.torch.Tensors;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -45,19 +43,18 @@ public final class FusedLayerNorm {
      * @return in the shape of x, and in its type or that of {@linkplain Autocast mixed precision}
      */
     public static Tensor apply(Tensor x, Tensor shift, Tensor weight, Tensor bias, double epsilon) {
-        Tensor rows = x.contiguous();
-        Call call = new Call(rows, shift, weight, Autocast.resultType(x), epsilon);
-        Tensor[] inputs = shift == null ? new Tensor[] {rows, weight, bias} : new Tensor[] {rows, weight, bias, shift};
-        Tensor[] kept = shift == null ? new Tensor[] {rows, weight} : new Tensor[] {rows, weight, shift};
-        Tensor y;
-        try (var _ = new NoGradGuard()) {
-            y = call.forward(bias);
-        }
-        return GradientTape.differentiable(y, inputs, kept, call::backward);
+        return new Call(x.contiguous(), shift, weight, bias, Autocast.resultType(x), epsilon).tensor();
+    }
+
+    /** What {@link #apply} gives, computed again where it is needed again. */
+    public static Input again(Tensor x, Tensor weight, Tensor bias, double epsilon) {
+        return new Call(x.contiguous(), null, weight, bias, Autocast.resultType(x), epsilon);
     }
 
     /** The tape keeps all of its tensors for the backward pass. */
-    private record Call(Tensor x, Tensor shift, Tensor weight, ScalarType type, double epsilon) {
+    private record Call(Tensor x, Tensor shift, Tensor weight, Tensor bias, ScalarType type, double epsilon)
+            implements
+                Input {
 
         private int rows() {
             return Math.toIntExact(x.numel() / x.size(-1));
@@ -76,13 +73,20 @@ public final class FusedLayerNorm {
                     x.device().index());
         }
 
-        Tensor forward(Tensor bias) {
+        @Override
+        public Tensor[] sources() {
+            return shift == null ? new Tensor[] {x, weight, bias} : new Tensor[] {x, weight, bias, shift};
+        }
+
+        @Override
+        public Tensor value() {
             Tensor y = Tensors.emptyBeside(x, type, Tensors.shape(x));
             module().launch("forward", extent(), x, shift, weight, bias, y, rows());
             return y;
         }
 
-        Tensor[] backward(Tensor gradY) {
+        @Override
+        public Tensor[] gradients(Tensor gradY) {
             Tensor gradX = torch.empty_like(x);
             int parameterCount = shift == null ? 2 : 3;
             Tensor parameters = Tensors.emptyBeside(x, ScalarType.Float, extent().x(), parameterCount, x.size(-1));

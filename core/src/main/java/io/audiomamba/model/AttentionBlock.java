@@ -40,7 +40,7 @@ final class AttentionBlock {
         Tensor mixed = Tensors
                 .scoped(() -> Dropout.residual(x, attention(norm.forward(x, pass)), firstBranch, pass));
         return Tensors.scoped(
-                () -> Dropout.residual(mixed, mlp.forward(norm2.forward(mixed, pass), pass), firstBranch + 1, pass));
+                () -> Dropout.residual(mixed, mlp.forward(norm2.input(mixed, pass), pass), firstBranch + 1, pass));
     }
 
     private Tensor attention(Tensor x) {

@@ -1,6 +1,8 @@
 package io.audiomamba.model;
 
 import io.audiomamba.fused.FeedForward;
+import io.audiomamba.fused.FusedLinear;
+import io.audiomamba.fused.Input;
 import io.audiomamba.fused.LinearProduct;
 import io.audiomamba.torch.GradientTape;
 import io.audiomamba.torch.Tensors;
@@ -21,11 +23,16 @@ final class Linear {
      * Two layers with biases and GELU between them: (..., in of the first) to (..., out of the second). Without a
      * gradient the widest tensor is passed through once: GELU belongs to the first layer.
      */
-    static Tensor forward(Linear first, Linear second, Tensor x) {
-        Tensor[] operands = {x, first.weight, first.bias, second.weight, second.bias};
+    static Tensor forward(Linear first, Linear second, Input x) {
+        Tensor[] operands = Tensors.concat(x.sources(), first.weight, first.bias, second.weight, second.bias);
         return GradientTape.isNeededFor(operands)
                 ? FeedForward.apply(x, first.weight, first.bias, second.weight, second.bias)
-                : Tensors.scoped(() -> second.forward(LinearProduct.applyGelu(x, first.weight, first.bias)));
+                : Tensors.scoped(() -> second.forward(LinearProduct.applyGelu(x.value(), first.weight, first.bias)));
+    }
+
+    /** (..., in) to (..., out). */
+    Tensor forward(Input x) {
+        return bias == null && !(x instanceof Input.There) ? FusedLinear.apply(x, weight) : forward(x.tensor());
     }
 
     /** (..., in) to (..., out). */

@@ -1,5 +1,6 @@
 package io.audiomamba.model;
 
+import io.audiomamba.fused.Input;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -17,7 +18,7 @@ final class Mlp {
     }
 
     /** (..., C) to (..., C). */
-    Tensor forward(Tensor x, Pass pass) {
+    Tensor forward(Input x, Pass pass) {
         if (dropout == 0 || !pass.training()) {
             return Linear.forward(fc1, fc2, x);
         }

@@ -1,6 +1,8 @@
 package io.audiomamba.model;
 
 import io.audiomamba.fused.FusedLayerNorm;
+import io.audiomamba.fused.Input;
+import io.audiomamba.torch.GradientTape;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -18,6 +20,11 @@ sealed interface Norm {
 
     /** Of {@code x} and a {@code shift} (C), unless that is null, together. */
     Tensor forward(Tensor x, Tensor shift, Pass pass);
+
+    /** What {@link #forward} gives, for an operation that can do without its being kept. */
+    default Input input(Tensor x, Pass pass) {
+        return Input.of(forward(x, pass));
+    }
 
     private static Tensor shifted(Tensor x, Tensor shift) {
         return shift == null ? x : x.add(shift.to(x.scalar_type()));
@@ -48,6 +55,13 @@ sealed interface Norm {
                     ? FusedLayerNorm.apply(x, shift, weight, bias, EPSILON)
                     : torch.layer_norm(shifted(x, shift), new long[] {weight.size(0)}, new TensorOptional(weight),
                             new TensorOptional(bias), EPSILON, false);
+        }
+
+        @Override
+        public Input input(Tensor x, Pass pass) {
+            return FusedLayerNorm.supports(x) && GradientTape.isNeededFor(new Tensor[] {x, weight, bias})
+                    ? FusedLayerNorm.again(x, weight, bias, EPSILON)
+                    : Norm.super.input(x, pass);
         }
     }
 

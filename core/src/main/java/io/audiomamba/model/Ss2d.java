@@ -2,6 +2,7 @@ package io.audiomamba.model;
 
 import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 
+import io.audiomamba.fused.Input;
 import io.audiomamba.fused.LinearProduct;
 import io.audiomamba.scan.ScanInputs;
 import io.audiomamba.scan.SelectiveScan2d;
@@ -55,6 +56,10 @@ public final class Ss2d {
 
     /** (B, H, W, C) to (B, H, W, C). */
     public Tensor forward(Tensor x, Pass pass) {
+        return forward(Input.of(x), pass);
+    }
+
+    Tensor forward(Input x, Pass pass) {
         Tensor projected = pass.show("in_proj_out", inProjection.forward(x));
         Tensor y = outNorm.forward(scan(form.gated() ? projected.narrow(-1, 0, inner) : projected, pass), pass);
         y = pass.show("y_norm", y);

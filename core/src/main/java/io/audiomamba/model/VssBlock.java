@@ -32,11 +32,11 @@ final class VssBlock {
     /** (B, H, W, C) to (B, H, W, C). */
     Tensor forward(Tensor x, Pass pass) {
         Tensor mixed = Tensors.scoped(
-                () -> Dropout.residual(x, op.forward(norm.forward(x, pass), pass.within("op")), firstBranch, pass));
+                () -> Dropout.residual(x, op.forward(norm.input(x, pass), pass.within("op")), firstBranch, pass));
         return mlp == null
                 ? mixed
                 : Tensors.scoped(
-                        () -> Dropout.residual(mixed, mlp.forward(norm2.forward(mixed, pass), pass), firstBranch + 1,
+                        () -> Dropout.residual(mixed, mlp.forward(norm2.input(mixed, pass), pass), firstBranch + 1,
                                 pass));
     }
 }

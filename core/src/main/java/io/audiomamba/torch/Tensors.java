@@ -2,7 +2,9 @@ package io.audiomamba.torch;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -116,5 +118,10 @@ public final class Tensors {
             shape[i] = tensor.size(i);
         }
         return shape;
+    }
+
+    /** All of {@code first}, then all of {@code more}. */
+    public static Tensor[] concat(Tensor[] first, Tensor... more) {
+        return Stream.concat(Arrays.stream(first), Arrays.stream(more)).toArray(Tensor[]::new);
     }
 }

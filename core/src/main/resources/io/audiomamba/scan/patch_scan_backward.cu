@@ -105,7 +105,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
         skip[i] = __ldg(in.skip + i);
     }
     for (int i = threadIdx.x; i < (int)(sizeof(shared.gradTokens) / sizeof(float)); i += blockDim.x) {
-        shared.gradTokens[0][i] = 0;
+        ((float*)shared.gradTokens)[i] = 0;
     }
     // Begins to copy what enters lines, each lane 4 numbers of one; `line` is where this one's begin.
     auto fetchEntering = [&](int line, int channel, Entering& to) {

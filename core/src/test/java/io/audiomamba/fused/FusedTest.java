@@ -109,9 +109,25 @@ class FusedTest {
         for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
             compare(List.of(torch.randn(rows, in), scaledNormal(hidden, in), torch.randn(hidden),
                     scaledNormal(out, hidden), torch.randn(out)), type,
-                    x -> FeedForward.apply(x[0], x[1], x[2], x[3], x[4]),
+                    x -> FeedForward.apply(Input.of(x[0]), x[1], x[2], x[3], x[4]),
                     x -> torch.linear(torch.gelu(torch.linear(x[0], x[1], new TensorOptional(x[2]))), x[3],
                             new TensorOptional(x[4])));
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1,3,5", "1000,96,384", "4099,48,30", "33,768,3072"})
+    void whatReadsANormalisationComputesItAgain(int rows, int in, int out) {
+        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
+            List<Tensor> operands = List.of(torch.randn(rows, in), torch.randn(in), torch.randn(in),
+                    scaledNormal(out, in), torch.randn(out), scaledNormal(in, out), torch.randn(in));
+            compare(operands.subList(0, 4), type,
+                    x -> FusedLinear.apply(FusedLayerNorm.again(x[0], x[1], x[2], 1e-5), x[3]),
+                    x -> torch.linear(layerNorm(x), x[3]));
+            compare(operands, type,
+                    x -> FeedForward.apply(FusedLayerNorm.again(x[0], x[1], x[2], 1e-5), x[3], x[4], x[5], x[6]),
+                    x -> torch.linear(torch.gelu(torch.linear(layerNorm(x), x[3], new TensorOptional(x[4]))), x[5],
+                            new TensorOptional(x[6])));
         }
     }
 

@@ -3,6 +3,7 @@ package io.audiomamba.model;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.audiomamba.Errors;
+import io.audiomamba.fused.Input;
 import io.audiomamba.scan.ScanKernels;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.GradientTape;
@@ -24,10 +25,10 @@ class MlpTest {
             Tensor x = torch.randn(2, 5, 31, 24);
             Tensor inference;
             try (var _ = new NoGradGuard()) {
-                inference = mlp.forward(x, pass);
+                inference = mlp.forward(Input.of(x), pass);
             }
             try (var _ = new GradientTape()) {
-                Tensor training = mlp.forward(x, pass);
+                Tensor training = mlp.forward(Input.of(x), pass);
                 assertThat(training.requires_grad()).isTrue();
                 assertThat(Errors.relative(inference, training)).isLessThan(1e-6);
             }
