@@ -11,9 +11,7 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Device;
-import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -38,7 +36,6 @@ final class CudaScan implements ScanKernel {
     private static final int BOTH_AXES = AXES;
     /** Images and channels keep a GPU busy if they give each of its multiprocessors so many warps. */
     private static final int BUSY = 8;
-    private static final double LOG2E = 1 / Math.log(2);
 
     @Override
     public String name() {
@@ -214,7 +211,7 @@ final class CudaScan implements ScanKernel {
         Tensor adjoints = launch.entering("backward_local", grad, parts.sums(), true);
         Tensor gradTokens = launch.likeTokens(Tensors.shape(in.tokens()));
         boolean fused = launch.fused();
-        Tensor steps = fused ? null : launch.likeTokens(DIRECTIONS, tokens, in.channels());
+        StepGradients steps = fused ? null : new StepGradients(in, launch.weight(), StepGradients.place(in));
         long[] projected = {launch.blocks(), tokens, DIRECTIONS, 2 * states + (fused ? in.rank() : 0)};
         Tensor partProjections = fused && launch.blocks() == 1
                 ? launch.likeTokens(projected)
@@ -222,38 +219,15 @@ final class CudaScan implements ScanKernel {
         Tensor parameters = launch.uninitialised((long) in.batch() * (launch.whole() ? 1 : launch.chunks()), DIRECTIONS,
                 2 + states + (fused ? in.rank() : 0), in.channels());
         launch.merged("backward_merged", gradTokens, grad, partial -> Stream.of(grad, parts.states(), adjoints,
-                new Struct(Arrays.asList(partial, gradTokens, steps, partProjections, parameters))));
+                new Struct(Arrays.asList(partial, gradTokens, fused ? null : steps.steps(), partProjections,
+                        parameters))));
         Tensor projections = launch.blocks() == 1 ? partProjections.squeeze(0) : partProjections.sum(0);
         ScanInputs gradients = new ScanInputs(gradTokens,
-                (fused ? projections : withLowRank(launch, projections, steps)).view(Tensors.shape(in.projections())),
-                fused ? torch.empty_like(in.dtWeight()) : weightGradient(launch, steps),
+                (fused ? projections : steps.before(projections)).view(Tensors.shape(in.projections())),
+                fused ? torch.empty_like(in.dtWeight()) : steps.ofWeight(),
                 torch.empty_like(in.dtBias()), torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
         launch.module().launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
                 gradients.aLogs(), gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
         return gradients.inTypesOf(inputs);
-    }
-
-    /**
-     * The gradient of W_dt where the kernels do not find it.
-     *
-     * @param steps the gradient of W x + b times log2(e), (4, B L, D)
-     */
-    private static Tensor weightGradient(Launch launch, Tensor steps) {
-        ScanInputs in = launch.in();
-        Tensor lowRank = in.projections().narrow(-1, 0, in.rank()).flatten(0, 2).permute(1, 0, 2);
-        // Image by image: one product over all tokens would leave most of the GPU idle.
-        return steps.unflatten(1, in.batch(), -1).transpose(2, 3).matmul(lowRank.unflatten(1, in.batch(), -1))
-                .to(ScalarType.Float).sum(1).mul(new Scalar(LOG2E));
-    }
-
-    /**
-     * The gradient of the low rank before those of B_t and C_t.
-     *
-     * @param matrices (B L, 4, 2 N)
-     * @param steps    the gradient of W x + b times log2(e), (4, B L, D)
-     */
-    private static Tensor withLowRank(Launch launch, Tensor matrices, Tensor steps) {
-        Tensor lowRank = torch.bmm(steps, launch.weight().narrow(-1, 0, launch.in().rank())).permute(1, 0, 2);
-        return torch.cat(new TensorVector(lowRank.to(ScalarType.Float), matrices), -1);
     }
 }

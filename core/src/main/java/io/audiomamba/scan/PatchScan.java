@@ -5,6 +5,8 @@ import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 import io.audiomamba.torch.CudaModule;
 import io.audiomamba.torch.CudaModule.Extent;
 import io.audiomamba.torch.CudaModule.Struct;
+import io.audiomamba.torch.Tensors;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
@@ -30,8 +32,10 @@ final class PatchScan {
     private static final int BORDER_CHANNELS = 16;
     private static final int MOST_BORDER_WARPS = 8;
     private static final int LONGEST_RUN = 4;
-    /** B, C, and no more than 16 columns in all: above, the gradients' sums do not fit. */
-    private static final int HIGHEST_RANK = 14;
+    /** B, C, and no more than 16 columns in all: above, the low rank's gradients do not fit. */
+    private static final int HIGHEST_FUSED_RANK = 14;
+    /** Above, tables do not. */
+    private static final int HIGHEST_RANK = 30;
 
     private static final int BLOCKS_A_MULTIPROCESSOR = 2;
     /** Rows of a channel's gradients before those of W_dt: A, the skip connection, the bias. */
@@ -43,6 +47,7 @@ final class PatchScan {
     private final ScanInputs in;
     private final CudaModule module;
     private final Struct operands;
+    private final Tensor weights;
     private final int sharedBytes;
 
     /**
@@ -54,11 +59,11 @@ final class PatchScan {
         ScalarType type = given.tokens().scalar_type().intern();
         in = given.forKernels(type).map(PatchScan::aligned);
         module = CudaModule.of(PatchScan.class, "patch_scan_" + pass + ".cu",
-                List.of("N=1", "FUSED=1", "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
+                List.of("N=1", "FUSED=" + (fused(in) ? 1 : 0), "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
                         "SHARED_BYTES=" + sharedBytes, "BORDER_CHANNELS=" + BORDER_CHANNELS,
                         "BORDER_WARPS=" + MOST_BORDER_WARPS),
                 given.tokens().device().index());
-        Tensor weights = torch.empty(new long[] {DIRECTIONS, in.channels(), inner(in)}, in.tokens().options(), null);
+        weights = torch.empty(new long[] {DIRECTIONS, in.channels(), inner(in)}, in.tokens().options(), null);
         Tensor across = torch.empty_like(weights);
         Tensor a = torch.empty_like(in.dtBias());
         Tensor skip = uninitialised(in.channels());
@@ -102,12 +107,24 @@ final class PatchScan {
         ScanInputs in = scan.in;
         Tensor grad = aligned(gradMerged.to(in.tokens().scalar_type()).contiguous());
         Tensor adjoints = scan.borders("backward_borders", grad);
-        ScanInputs gradients = in.map(torch::empty_like);
+        boolean fused = fused(in);
+        StepGradients steps = fused ? null : new StepGradients(in, scan.weights, StepGradients.place(in));
+        Tensor gradTokens = torch.empty_like(in.tokens());
+        Tensor projections = torch.empty(
+                new long[] {in.projections().numel() / in.projections().size(-1) / DIRECTIONS, DIRECTIONS,
+                        fused ? in.rank() + 2 : 2},
+                in.projections().options(), null);
         int blocks = Math.min(scan.patches(), BLOCKS_A_MULTIPROCESSOR * scan.module.multiprocessors());
-        Tensor parameters = torch.zeros(new long[] {blocks, DIRECTIONS, BEFORE_RANK + in.rank(), in.channels()},
+        Tensor parameters = torch.zeros(
+                new long[] {blocks, DIRECTIONS, BEFORE_RANK + (fused ? in.rank() : 0), in.channels()},
                 in.dtBias().options());
         scan.launch("backward_patches", scan.overPatches(blocks, skipBytes(in)), grad, states, adjoints,
-                new Struct(List.of(gradients.tokens(), gradients.projections(), parameters)), scan.patches());
+                new Struct(Arrays.asList(gradTokens, projections, fused ? null : steps.steps(), parameters)),
+                scan.patches());
+        ScanInputs gradients = new ScanInputs(gradTokens,
+                (fused ? projections : steps.before(projections)).view(Tensors.shape(in.projections())),
+                fused ? torch.empty_like(in.dtWeight()) : steps.ofWeight(), torch.empty_like(in.dtBias()),
+                torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
         scan.module.launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
                 gradients.aLogs(), gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
         return gradients.inTypesOf(inputs);
@@ -143,6 +160,10 @@ final class PatchScan {
         return torch.empty(new long[] {numbers}, in.dtBias().options(), null);
     }
 
+    private static boolean fused(ScanInputs in) {
+        return in.rank() <= HIGHEST_FUSED_RANK;
+    }
+
     /** Low rank, B and C, as tensor cores want them. */
     private static int inner(ScanInputs in) {
         int row = in.rank() + 2;
@@ -150,15 +171,15 @@ final class PatchScan {
     }
 
     // What a block of the patches' kernels has in shared memory; they check it. All four directions' tables; of CHANNELS
-    // channels the tokens, twice, and sums in float32; in the backward pass also dL/dy, what enters lines, twice, and of high
-    // ranks their sums.
+    // channels the tokens, twice, and sums in float32; in the backward pass also dL/dy, what enters lines, and the low rank's
+    // sums or, if not fused, gradients of step sizes.
 
     private static int forwardBytes(ScanInputs in) {
         return tables(in) + 2 * slabs() + 2 * slabs();
     }
 
     private static int backwardBytes(ScanInputs in) {
-        int entering = PATCH_WARPS * 2 * 2 * LINES * 8 * Float.BYTES;
+        int entering = PATCH_WARPS * 2 * LINES * 8 * Float.BYTES;
         int held = inner(in) > 8 ? STEPS * PATCH_WARPS * WARP * VECTOR : 0;
         return tables(in) + 4 * slabs() + 2 * slabs() + entering + held;
     }
@@ -170,7 +191,7 @@ final class PatchScan {
 
     private static int tables(ScanInputs in) {
         int rows = LINES * (STEPS * inner(in) / 8 + 1) * VECTOR;
-        return DIRECTIONS * (rows + LINES * (STEPS / 2 + 1) * VECTOR);
+        return DIRECTIONS * (rows + LINES * STEPS / 2 * VECTOR);
     }
 
     private static int slabs() {

@@ -156,21 +156,20 @@ __device__ void deliver(float4 first, float4 last, value* to) {
             packed(last.z, last.w));
 }
 
-// Where a lane finds its lines of a patch in direction k.
+// Where a lane finds its first line of a patch in direction k, if rows of 8 tokens are `pitch` apart.
 struct Walk {
-    int start, step; // slots
+    int start, step;
 
-    __device__ Walk(int k, int group)
-        : start(k % 2 ? group + (k >= 2 ? (STEPS - 1) * PITCH : 0) : PITCH * group + (k >= 2 ? STEPS - 1 : 0)),
-          step((k % 2 ? PITCH : 1) * (k >= 2 ? -1 : 1)) {}
+    __device__ Walk(int k, int group, int pitch)
+        : start(k % 2 ? group + (k >= 2 ? (STEPS - 1) * pitch : 0) : pitch * group + (k >= 2 ? STEPS - 1 : 0)),
+          step((k % 2 ? pitch : 1) * (k >= 2 ? -1 : 1)) {}
 };
 
 // A patch's projections in one direction.
 struct alignas(16) Table {
     static constexpr int VECTORS = INNER / 8, LINE = STEPS * VECTORS + 1; // one more, to keep lines in different banks
     Eight rows[LINES * LINE];           // the low rank; 1 twice, for the bias; zeros
-    static constexpr int STEP_PAIRS = STEPS / 2 + 1; // one more, again
-    float4 matrices[LINES * STEP_PAIRS]; // B, and ln(2) C, of two steps
+    float4 matrices[STEPS / 2][LINES];  // B, and ln(2) C, of two steps
 
     // By one warp.
     __device__ void fill(const Operands& in, const Patch& patch, int k) {
@@ -191,7 +190,7 @@ struct alignas(16) Table {
 #pragma unroll
             for (int line = 0; line < LINES; line++) {
                 if (word == R / 2) {
-                    float2* of = (float2*)(matrices + line * STEP_PAIRS) + step;
+                    float2* of = (float2*)&matrices[step / 2][line] + step % 2;
                     *of = make_float2(low(values[line]), LN2 * high(values[line]));
                     values[line] = ONES;
                 }
@@ -231,7 +230,7 @@ struct alignas(16) Table {
     }
 
     // B and ln(2) C of a line's steps 2 pair and 2 pair + 1.
-    __device__ float4 matricesOf(int line, int pair) const { return matrices[line * STEP_PAIRS + pair]; }
+    __device__ float4 matricesOf(int line, int pair) const { return matrices[pair][line]; }
 };
 
 __device__ inline float2 readPair(const float* from) { return __ldg((const float2*)from); }

@@ -10,9 +10,13 @@ extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, 2) backward_bo
 
 struct Gradients {
     value* tokens;      // (B, L, D)
-    value* projections; // (B, L, 4, R + 2)
+    value* projections; // (B, L, 4, R + 2); if not fused (B, L, 4, 2), of B and C
+    value* steps;       // (4, B L, D), if not fused: of x, where the step size is softplus2(x)
     float* parameters;  // (blocks, 4, PARAMETERS, D), zeros at first
 };
+
+// Whether gradients of the low rank have two tiles of 8 columns.
+#define HELD (FUSED && R + 2 > 8)
 
 // States, over ln 2, and adjoints that enter the lines of a warp.
 struct Entering {
@@ -23,22 +27,27 @@ struct PatchShared {
     Table tables[DIRECTIONS];
     Slab tokens[2][EIGHTS], gradY[2][EIGHTS]; // one in work, one on its way
     Sums gradTokens[EIGHTS]; // zeros but for the patch in work
-    Entering entering[DIRECTIONS][2]; // one in work, one on its way
-#if R + 2 > 8
+    Entering entering[DIRECTIONS];
+#if HELD
     float4 projected[STEPS][DIRECTIONS * WARP]; // the first 8 columns' sums of a lane; those behind are in registers
+#elif !FUSED
+    unsigned steps[DIRECTIONS][STEPS][LINES][2][4]; // gradients of x, of 16 channels
 #endif
 };
-static_assert(PARAMETERS == R + 3, "as PatchScan has it");
+static_assert(PARAMETERS == 3 + (FUSED ? R : 0), "as PatchScan has it");
 static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
 
+// Values of a token's gradient in one direction, and the first pair of those in registers.
+constexpr int GRADIENT_ROW = FUSED ? ROW : 2, FIRST_PAIR = FUSED ? (INNER - 8) / 2 : 0;
+
 struct ChannelsBackward : Channels {
-    unsigned across[INNER / 8]; // weights without the bias: numbers `group` of channels 2 quad and 2 quad + 1
+    unsigned across[FUSED ? INNER / 8 : 1]; // weights without the bias: numbers `group` of channels 2 quad and 2 quad + 1
 
     __device__ void read(const Operands& in, int k, int channel) {
         Channels::read(in, k, channel);
         const value* numbers = in.across + (k * INNER + threadIdx.x % WARP / 4) * in.channels + channel + threadIdx.x % 4 * 2;
 #pragma unroll
-        for (int tile = 0; tile < INNER / 8; tile++) {
+        for (int tile = 0; tile < INNER / 8 && FUSED; tile++) {
             across[tile] = __ldg((const unsigned*)(numbers + tile * 8 * in.channels));
         }
     }
@@ -64,22 +73,24 @@ __device__ float4 withSkip(float4 sum, float4 weights, unsigned first, unsigned 
 }
 
 // Adds the other gradients of parameters of 8 channels in one direction. `to` is of the lane's two channels. A lane has
-// numbers `group` and `group` + 8 of the rank; behind it the bias, which is what a 1 sums up; and A.
+// numbers `group` and `group` + 8 of the rank; behind it the bias, which is what a 1 sums up; and A. If not fused, all
+// numbers are the bias.
 __device__ void addParameters(float gradA[2], const float gradWeights[2][4], float* parameters, int to, int channels) {
 #pragma unroll
     for (int distance = 4; distance < WARP; distance *= 2) {
         gradA[0] += __shfl_xor_sync(~0u, gradA[0], distance);
         gradA[1] += __shfl_xor_sync(~0u, gradA[1], distance);
     }
+    constexpr int OF_BIAS = FUSED ? R : 0, OF_A = OF_BIAS + 1;
 #pragma unroll
-    for (int tile = 0; tile < INNER / 8; tile++) {
+    for (int tile = 0; tile <= OF_A / 8; tile++) {
         int number = threadIdx.x % WARP / 4 + 8 * tile;
         const float *even = gradWeights[0] + 2 * tile, *odd = gradWeights[1] + (INNER == 8 ? 2 : 2 * tile);
-        bool isA = number == R + 1;
+        bool isA = number == OF_A;
         float x = isA ? LN2 * gradA[0] : LOG2E * (even[0] + odd[0]);
         float y = isA ? LN2 * gradA[1] : LOG2E * (even[1] + odd[1]);
-        if (number < ROW) {
-            float* sum = parameters + (to + (isA ? A : number == R ? BIAS : WEIGHTS + number) * channels);
+        if (number <= OF_A) {
+            float* sum = parameters + (to + (isA ? A : number == OF_BIAS ? BIAS : WEIGHTS + number) * channels);
             atomicAdd(sum, x);
             atomicAdd(sum + 1, y);
         }
@@ -96,10 +107,12 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     Table& table = shared.tables[k];
     int ofBlock = blockIdx.x * DIRECTIONS * PARAMETERS * in.channels; // the gradients of parameters
     int ofWarp = ofBlock + k * PARAMETERS * in.channels;
-    Walk walk(k, group);
+    Walk walk(k, group, PITCH);
+    int along = (k % 2 ? in.width : 1) * (k >= 2 ? -1 : 1); // tokens to the next of a line
     float leading = inRegister(LEADING);
     // The product with this matrix (4 numbers of B and 4 of C, 8) adds up each.
-    float ofMatrices[2] = {inRegister(group == R % 8), inRegister(group == R % 8 + 1)};
+    constexpr int OF_B = FUSED ? R % 8 : 0;
+    float ofMatrices[2] = {inRegister(group == OF_B), inRegister(group == OF_B + 1)};
     float* skip = (float*)(&shared + 1); // (D), behind it
     for (int i = threadIdx.x; i < in.channels; i += blockDim.x) {
         skip[i] = __ldg(in.skip + i);
@@ -107,18 +120,18 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     for (int i = threadIdx.x; i < (int)(sizeof(shared.gradTokens) / sizeof(float)); i += blockDim.x) {
         ((float*)shared.gradTokens)[i] = 0;
     }
-    // Begins to copy what enters lines, each lane 4 numbers of one; `line` is where this one's begin.
-    auto fetchEntering = [&](int line, int channel, Entering& to) {
-        copyLater(to.states + 4 * lane, states + line + channel);
-        copyLater(to.adjoints + 4 * lane, adjoints + line + channel);
-    };
+    // Begin to copy what enters lines, each lane 4 numbers of one; `from` is where this one's begin.
+    Entering& entering = shared.entering[k];
+    auto fetchStates = [&](int from) { copyLater(entering.states + 4 * lane, states + from); };
+    auto fetchAdjoints = [&](int from) { copyLater(entering.adjoints + 4 * lane, adjoints + from); };
     auto lineOf = [&](const Patch& patch) { return (int)patch.states(in, k, lane / 2) + lane % 2 * 4; };
     int buffer = 0;
     Patch patch(in, blockIdx.x);
     patch.fetch(in, in.tokens, 0, shared.tokens[buffer]);
     patch.fetch(in, gradY, 0, shared.gradY[buffer]);
     int line = lineOf(patch);
-    fetchEntering(line, 8 * k, shared.entering[k][0]);
+    fetchStates(line + 8 * k);
+    fetchAdjoints(line + 8 * k);
     commitCopies();
     ChannelsBackward ahead;
     ahead.read(in, k, 8 * k);
@@ -128,7 +141,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
         patch = Patch(in, index);
         next = index + gridDim.x;
         float projected[STEPS][4] = {};
-#if R + 2 > 8
+#if HELD
         for (int j = 0; j < STEPS; j++) {
             shared.projected[j][threadIdx.x] = make_float4(0, 0, 0, 0);
         }
@@ -144,19 +157,19 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
             float gradSkip[4] = {};
 #pragma unroll 1
             for (int turn = 0; turn < EIGHTS; turn++) {
-                int eight = (turn + k) % EIGHTS, channel = first + 8 * eight;
+                int eight = turn ^ k, channel = first + 8 * eight;
                 const ChannelsBackward now = ahead;
-                const Entering& entering = shared.entering[k][turn % 2];
                 bool turns = turn + 1 < EIGHTS;
-                int channelThen = (turns ? first : firstThen) + (turn + 1 + k) % EIGHTS * 8;
-                fetchEntering(turns ? line : lineThen, channelThen, shared.entering[k][1 - turn % 2]);
-                copyLater(&shared.tokens[1 - buffer][turn][Patch::ownSlot()], in.tokens + ownThen + 8 * turn);
-                copyLater(&shared.gradY[1 - buffer][turn][Patch::ownSlot()], gradY + ownThen + 8 * turn);
-                commitCopies();
-                float a[2] = {now.a.x, now.a.y};
+                int channelThen = (turns ? first : firstThen) + 8 * ((turn + 1) % EIGHTS ^ k);
+                int lineOfNext = (turns ? line : lineThen) + channelThen;
                 float s[STEPS][4], h[STEPS + 1][4]; // before and after each step
                 const float2* entered = (const float2*)entering.states + lane;
                 h[0][0] = entered[0].x, h[0][1] = entered[0].y, h[0][2] = entered[WARP].x, h[0][3] = entered[WARP].y;
+                __syncwarp();
+                fetchStates(lineOfNext);
+                copyLater(&shared.tokens[1 - buffer][turn][Patch::ownSlot()], in.tokens + ownThen + 8 * turn);
+                copyLater(&shared.gradY[1 - buffer][turn][Patch::ownSlot()], gradY + ownThen + 8 * turn);
+                float a[2] = {now.a.x, now.a.y};
                 const char* u = (const char*)((const unsigned*)(shared.tokens[buffer][eight] + walk.start) + quad);
                 int stride = walk.step * (int)sizeof(Eight);
 #pragma unroll
@@ -182,6 +195,9 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 u -= stride;
                 entered = (const float2*)entering.adjoints + lane;
                 float e[4] = {LN2 * entered[0].x, LN2 * entered[0].y, LN2 * entered[WARP].x, LN2 * entered[WARP].y};
+                __syncwarp();
+                fetchAdjoints(lineOfNext);
+                commitCopies();
                 int toGradY = (const char*)shared.gradY - (const char*)shared.tokens;
                 char* sum = (char*)(shared.gradTokens[eight] + 8 * (walk.start + (STEPS - 1) * walk.step) + 2 * quad);
                 float gradA[2] = {}, gradWeights[2][4] = {};
@@ -225,23 +241,44 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         sum -= 2 * stride;
                         unsigned xs[2] = {packed(gradX[0], gradX[1]), packed(gradX[2], gradX[3])}; // of a line each
                         multiplyAdd(projected[j], gradB[0], gradB[1], gradC[0], gradC[1], ofMatrices[0], ofMatrices[1]);
+#if FUSED
                         multiplyAdd(projected[j], xs[0], xs[1], now.across[INNER / 8 - 1]);
-#if R + 2 > 8
+#else
+                        shared.steps[k][j][group][eight % 2][quad] = xs[0];
+                        shared.steps[k][j][group + 8][eight % 2][quad] = xs[1];
+#endif
+#if HELD
                         float4& held = shared.projected[j][threadIdx.x];
                         float firstColumns[4] = {held.x, held.y, held.z, held.w};
                         multiplyAdd(firstColumns, xs[0], xs[1], now.across[0]);
                         held = make_float4(firstColumns[0], firstColumns[1], firstColumns[2], firstColumns[3]);
 #endif
-                        if (INNER > 8 || i == 1) {
+                        if (!FUSED) {
+                            transposedRows[0] = transposedRows[1] = transposedRows[2] = transposedRows[3] = ONES;
+                        } else if (INNER > 8 || i == 1) {
                             table.readTransposed(pair, i, transposedRows);
                         }
                         multiplyAdd(gradWeights[i], transposedRows, transposed(xs[0]), transposed(xs[1]));
                     }
                 }
+#if !FUSED
+                if (turn % 2) { // 16 channels are there: whole sectors of memory
+                    __syncwarp();
+                    long long token = (long long)k * patches * (ROWS * COLUMNS) + patch.token(in, k, lane / 2, 0);
+                    value* to = out.steps + token * in.channels + first + eight / 2 * 16 + lane % 2 * 8;
+#pragma unroll
+                    for (int j = 0; j < STEPS; j++) {
+                        *(uint4*)(to + j * along * in.channels) = *(const uint4*)shared.steps[k][j][lane / 2][lane % 2];
+                    }
+                }
+#endif
                 addSkip(shared.gradY[buffer][k], shared.tokens[buffer][k], turn, gradSkip);
                 addParameters(gradA, gradWeights, out.parameters, ofWarp + channel + 2 * quad, in.channels);
                 waitForCopies();
                 __syncthreads();
+            }
+            if (quad == group / 2) { // has a channel of the diagonal
+                atomicAdd(out.parameters + (ofBlock + SKIP * in.channels + first + 8 * k + group), gradSkip[group % 2]);
             }
 #pragma unroll
             for (int i = 0; i < EIGHTS; i++) {
@@ -252,32 +289,39 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         out.tokens + patch.own(in, first + 8 * i));
                 own[0] = own[1] = make_float4(0, 0, 0, 0);
             }
-            if (quad == group / 2) { // has a channel of the diagonal
-                atomicAdd(out.parameters + (ofBlock + SKIP * in.channels + first + 8 * k + group), gradSkip[group % 2]);
-            }
             buffer = 1 - buffer;
             line = lineThen;
         }
-        int along = (k % 2 ? in.width : 1) * (k >= 2 ? -1 : 1);
-        unsigned* row = (unsigned*)(out.projections + (patch.token(in, k, group, 0) * DIRECTIONS + k) * ROW) + quad;
+        // By way of the tables' memory, for they are made anew: whole rows of tokens, in all directions.
+        constexpr int WORDS = DIRECTIONS * GRADIENT_ROW / 2; // of a token
+        static_assert(ROWS * COLUMNS * WORDS * sizeof(unsigned) <= sizeof(shared.tables), "has room");
+        unsigned* words = (unsigned*)shared.tables;
+        Walk tokens(k, group, COLUMNS);
+        unsigned* own = words + tokens.start * WORDS + k * GRADIENT_ROW / 2 + quad;
 #pragma unroll
         for (int j = 0; j < STEPS; j++) {
 #pragma unroll
             for (int l = 0; l < 2; l++) {
-                unsigned* to = row + (j * along + l * 8 * in.width) * (DIRECTIONS * ROW / 2);
-                int pair = quad + (INNER - 8) / 2;
-                if (pair < ROW / 2) {
-                    float last = projected[j][2 * l + 1] * (pair == R / 2 ? LN2 : 1); // of C
-                    to[(INNER - 8) / 2] = packed(projected[j][2 * l], last);
+                unsigned* to = own + (j * tokens.step + l * 8 * COLUMNS) * WORDS;
+                int pair = quad + FIRST_PAIR;
+                if (pair < GRADIENT_ROW / 2) {
+                    float last = projected[j][2 * l + 1] * (pair == GRADIENT_ROW / 2 - 1 ? LN2 : 1); // of C
+                    to[FIRST_PAIR] = packed(projected[j][2 * l], last);
                 }
-#if R + 2 > 8
+#if HELD
                 float4 held = shared.projected[j][threadIdx.x];
                 *to = l ? packed(held.z, held.w) : packed(held.x, held.y);
 #endif
             }
         }
+        __syncthreads();
+        constexpr int VECTORS = COLUMNS * WORDS / 4; // of a row
+        for (int i = threadIdx.x; i < ROWS * VECTORS; i += blockDim.x) {
+            uint4* to = (uint4*)out.projections + patch.token(in, 0, i / VECTORS, 0) * (WORDS / 4);
+            to[i % VECTORS] = ((const uint4*)words)[i];
+        }
+        __syncthreads();
     }
-    __syncthreads(); // all have added to it
     for (int k = 1; k < DIRECTIONS; k++) { // the skip connection's gradient is the same in all directions
         for (int i = threadIdx.x; i < in.channels; i += blockDim.x) {
             float* sums = out.parameters + ofBlock;

@@ -26,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 
     shared.tables[warp].fill(in, patch, warp);
     const float* lines = states + patch.states(in, axis, group) + 2 * quad;
     int second = (axis ? 1 : 8 * (in.width / STEPS)) * in.channels, opposite = 2 * in.lines() * in.channels;
-    Walk walk(axis, group);
+    Walk walk(axis, group, PITCH);
     float leading = inRegister(LEADING);
 #pragma unroll 1
     for (int first = 0; first < in.channels; first += CHANNELS) {
