@@ -33,7 +33,7 @@ final class PatchScan {
     private static final int MOST_BORDER_WARPS = 8;
     private static final int LONGEST_RUN = 4;
     /** B, C, and no more than 16 columns in all: above, the low rank's gradients do not fit. */
-    private static final int HIGHEST_FUSED_RANK = 14;
+    static final int HIGHEST_FUSED_RANK = 14;
     /** Above, tables do not. */
     private static final int HIGHEST_RANK = 30;
 

@@ -18,6 +18,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 record StepGradients(ScanInputs in, Tensor weight, Tensor steps) {
 
     private static final double LOG2E = 1 / Math.log(2);
+    private static final int PARTS = 16;
 
     /** An empty place for them. */
     static Tensor place(ScanInputs in) {
@@ -28,8 +29,9 @@ record StepGradients(ScanInputs in, Tensor weight, Tensor steps) {
     /** Of W_dt, (4, D, R), float32. */
     Tensor ofWeight() {
         Tensor lowRank = in.projections().narrow(-1, 0, in.rank()).flatten(0, 2).permute(1, 0, 2);
-        // Image by image: one product over all tokens would leave most of the GPU idle.
-        return steps.unflatten(1, in.batch(), -1).transpose(2, 3).matmul(lowRank.unflatten(1, in.batch(), -1))
+        // Some images at a time: one product over all tokens would leave most of the GPU idle, one for each takes longer.
+        int parts = in.batch() % PARTS == 0 ? PARTS : in.batch();
+        return steps.unflatten(1, parts, -1).transpose(2, 3).matmul(lowRank.unflatten(1, parts, -1))
                 .to(ScalarType.Float).sum(1).mul(new Scalar(LOG2E));
     }
 

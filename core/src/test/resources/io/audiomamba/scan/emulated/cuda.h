@@ -1,0 +1,136 @@
+// As much of CUDA as the scan over patches needs, on a CPU: a thread for each of a block's, one block after the other. What
+// threads read of one another they read between two barriers, so sanitizers see who forgot one.
+#pragma once
+
+#include <algorithm>
+#include <barrier>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#define __device__
+#define __global__
+#define __launch_bounds__(...)
+#define __shared__ static // by all threads, of the one block that there is
+
+struct dim3 {
+    unsigned x, y, z;
+};
+struct alignas(8) float2 {
+    float x, y;
+};
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
+struct alignas(8) uint2 {
+    unsigned x, y;
+};
+struct alignas(16) uint4 {
+    unsigned x, y, z, w;
+};
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
+
+template <typename To, typename From>
+To bits(From x) {
+    static_assert(sizeof(To) == sizeof(From));
+    To y;
+    std::memcpy(&y, &x, sizeof y);
+    return y;
+}
+inline float __uint_as_float(unsigned x) { return bits<float>(x); }
+inline unsigned __float_as_uint(float x) { return bits<unsigned>(x); }
+
+using std::max;
+using std::min;
+
+// What lanes of a warp show one another.
+struct Warp {
+    std::barrier<> barrier{32};
+    unsigned shown[32][6];
+};
+
+inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
+inline thread_local unsigned lane;
+inline thread_local Warp* warp;
+inline thread_local std::barrier<>* block;
+inline char* dynamicMemory;
+
+inline void __syncthreads() { block->arrive_and_wait(); }
+inline void __syncwarp() { warp->barrier.arrive_and_wait(); }
+
+template <typename T>
+T ofLane(T x, unsigned source) {
+    warp->shown[lane][0] = bits<unsigned>(x);
+    __syncwarp();
+    unsigned y = warp->shown[source][0];
+    __syncwarp();
+    return bits<T>(y);
+}
+template <typename T>
+T __shfl_sync(unsigned, T x, unsigned source) { return ofLane(x, source); }
+template <typename T>
+T __shfl_up_sync(unsigned, T x, unsigned distance) { return ofLane(x, lane >= distance ? lane - distance : lane); }
+template <typename T>
+T __shfl_xor_sync(unsigned, T x, unsigned distance) { return ofLane(x, lane ^ distance); }
+
+template <typename T>
+T __ldg(const T* from) { return *from; }
+// Not atomic: no two threads may add to the same number without a barrier between them.
+inline void atomicAdd(float* sum, float x) { *sum += x; }
+
+// numbers.cuh
+struct bfloat16 {
+    unsigned short bits;
+};
+template <int CODE>
+struct Type;
+template <>
+struct Type<1> {
+    typedef bfloat16 of;
+};
+inline float toFloat(bfloat16 x) { return __uint_as_float((unsigned)x.bits << 16); }
+inline float load(const bfloat16* from) { return toFloat(*from); }
+inline unsigned short rounded(float x) {
+    unsigned b = __float_as_uint(x);
+    return (b + 0x7fff + (b >> 16 & 1)) >> 16;
+}
+inline void store(bfloat16* to, float x) { to->bits = rounded(x); }
+inline float exp2Fast(float x) { return std::exp2(x); }
+constexpr float LOG2E = 1.4426950408889634f;
+constexpr float LN2 = 0.6931471805599453f;
+
+template <typename Kernel>
+void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
+    for (unsigned z = 0; z < blocks.z; z++) {
+        for (unsigned y = 0; y < blocks.y; y++) {
+            for (unsigned x = 0; x < blocks.x; x++) {
+                constexpr size_t LINE = 128;
+                std::unique_ptr<char, decltype(&std::free)> memory(
+                        (char*)std::aligned_alloc(LINE, (dynamicBytes + LINE) / LINE * LINE), std::free);
+                std::memset(memory.get(), 0xff, dynamicBytes); // not a number
+                dynamicMemory = memory.get();
+                std::barrier<> ofBlock(threads);
+                std::vector<std::unique_ptr<Warp>> warps;
+                std::vector<std::thread> running;
+                for (unsigned t = 0; t < threads; t++) {
+                    if (t % 32 == 0) {
+                        warps.push_back(std::make_unique<Warp>());
+                    }
+                    running.emplace_back([&, x, y, z, t, mine = warps.back().get()] {
+                        threadIdx = {t, 0, 0}, blockIdx = {x, y, z}, blockDim = {threads, 1, 1}, gridDim = blocks;
+                        lane = t % 32, warp = mine, block = &ofBlock;
+                        kernel();
+                    });
+                }
+                for (std::thread& thread : running) {
+                    thread.join();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+// In the place of the file of this name: products and exchanges of a warp as PTX defines them, number by number.
+
+inline float half(unsigned pair, int which) { return __uint_as_float(which ? pair & 0xffff0000u : pair << 16); }
+inline float low(unsigned pair) { return half(pair, 0); }
+inline float high(unsigned pair) { return half(pair, 1); }
+inline unsigned packed(float low, float high) { return rounded(low) | (unsigned)rounded(high) << 16; }
+
+// What lane 4 row + quad % 4 shows in a register.
+inline unsigned shownBy(int row, int quad, int number) { return warp->shown[4 * row + quad][number]; }
+
+// d += a b; `left` gives a[row][k] and `right` b[k][column] of what lanes show.
+template <typename Left, typename Right>
+void multiplyAddShown(float d[4], std::initializer_list<unsigned> shown, int inner, Left left, Right right) {
+    std::copy(shown.begin(), shown.end(), warp->shown[lane]);
+    __syncwarp();
+    for (int i = 0; i < 4; i++) {
+        for (int k = 0; k < inner; k++) {
+            d[i] += left(lane / 4 + i / 2 * 8, k) * right(k, lane % 4 * 2 + i % 2);
+        }
+    }
+    __syncwarp();
+}
+
+void multiplyAdd(float d[4], const unsigned a[4], unsigned b0, unsigned b1) {
+    multiplyAddShown(d, {a[0], a[1], a[2], a[3], b0, b1}, 16,
+            [](int row, int k) { return half(shownBy(row % 8, k % 8 / 2, row / 8 + k / 8 * 2), k % 2); },
+            [](int k, int column) { return half(shownBy(column, k % 8 / 2, 4 + k / 8), k % 2); });
+}
+void multiplyAdd(float d[4], unsigned a0, unsigned a1, unsigned b) {
+    multiplyAddShown(d, {a0, a1, b}, 8, [](int row, int k) { return half(shownBy(row % 8, k / 2, row / 8), k % 2); },
+            [](int k, int column) { return half(shownBy(column, k / 2, 2), k % 2); });
+}
+void multiplyAdd(float d[4], float a0, float a1, float a2, float a3, float b0, float b1) {
+    auto tf32 = [](float x) { return __float_as_uint(x) & 0xffffe000u; };
+    multiplyAddShown(d, {tf32(a0), tf32(a1), tf32(a2), tf32(a3), tf32(b0), tf32(b1)}, 8,
+            [](int row, int k) { return __uint_as_float(shownBy(row % 8, k % 4, row / 8 + k / 4 * 2)); },
+            [](int k, int column) { return __uint_as_float(shownBy(column, k % 4, 4 + k / 4)); });
+}
+
+inline void aligned(const void* address) {
+    if ((size_t)address % 16) {
+        std::abort();
+    }
+}
+
+// Rows of matrix i are at the addresses that lanes 8 i to 8 i + 7 give.
+inline void loadFour(unsigned a[4], const value* row, bool transposed) {
+    aligned(row);
+    warp->shown[lane][0] = (unsigned)(size_t)row;
+    warp->shown[lane][1] = (unsigned)((size_t)row >> 32);
+    __syncwarp();
+    for (int i = 0; i < 4; i++) {
+        auto at = [&](unsigned r, unsigned c) {
+            const unsigned* address = warp->shown[8 * i + r];
+            return (unsigned)((const value*)(address[0] | (size_t)address[1] << 32))[c].bits;
+        };
+        unsigned r = lane / 4, c = lane % 4 * 2;
+        a[i] = transposed ? at(c, r) | at(c + 1, r) << 16 : at(r, c) | at(r, c + 1) << 16;
+    }
+    __syncwarp();
+}
+void loadMatrices(unsigned a[4], const value* row) { loadFour(a, row, false); }
+void loadTransposed(unsigned a[4], const value* row) { loadFour(a, row, true); }
+
+unsigned transposed(unsigned x) {
+    warp->shown[lane][0] = x;
+    __syncwarp();
+    auto at = [](unsigned r, unsigned c) { return shownBy(r, c / 2, 0) >> c % 2 * 16 & 0xffff; };
+    unsigned r = lane / 4, c = lane % 4 * 2, y = at(c, r) | at(c + 1, r) << 16;
+    __syncwarp();
+    return y;
+}
+
+// At once, which is the earliest that it may be.
+void copyLater(void* to, const void* from) {
+    aligned(to);
+    aligned(from);
+    std::memcpy(to, from, 16);
+}
+void commitCopies() {}
+void waitForCopies() {}
