@@ -29,17 +29,17 @@ public final class FeedForward {
      * @return (..., out), in the type of x or that of {@linkplain Autocast mixed precision}
      */
     public static Tensor apply(Input x, Tensor weight1, Tensor bias1, Tensor weight2, Tensor bias2) {
-        Tensor[] kept;
+        Tensor hidden;
         Tensor y;
         try (var _ = new NoGradGuard()) {
             ScalarType type = Autocast.resultType(x.sources()[0]);
-            Tensor hidden = Tensors.scoped(
+            hidden = Tensors.scoped(
                     () -> LinearProduct.whole(x.value().to(type), weight1.to(type), bias1.to(type)).contiguous());
             y = Tensors.scoped(() -> LinearProduct.whole(gelu(hidden), weight2.to(type), bias2.to(type)));
-            kept = Tensors.concat(x.sources(), weight1, weight2, hidden);
         }
-        return GradientTape.differentiable(y, Tensors.concat(x.sources(), weight1, bias1, weight2, bias2), kept,
-                gradient -> gradients(x, weight1, weight2, kept[kept.length - 1], gradient));
+        return GradientTape.differentiable(y, Tensors.concat(x.sources(), weight1, bias1, weight2, bias2),
+                Tensors.concat(x.sources(), weight1, weight2, hidden),
+                gradient -> gradients(x, weight1, weight2, hidden, gradient));
     }
 
     /** GELU (Hendrycks and Gimpel 2016) of a contiguous tensor, without a gradient. */

@@ -30,9 +30,9 @@ final class Linear {
                 : Tensors.scoped(() -> second.forward(LinearProduct.applyGelu(x.value(), first.weight, first.bias)));
     }
 
-    /** (..., in) to (..., out). */
+    /** (..., in) to (..., out). A layer with a bias keeps its input after all. */
     Tensor forward(Input x) {
-        return bias == null && !(x instanceof Input.There) ? FusedLinear.apply(x, weight) : forward(x.tensor());
+        return bias == null && !(x instanceof Input.Kept) ? FusedLinear.apply(x, weight) : forward(x.tensor());
     }
 
     /** (..., in) to (..., out). */

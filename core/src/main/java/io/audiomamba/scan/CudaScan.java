@@ -211,7 +211,7 @@ final class CudaScan implements ScanKernel {
         Tensor adjoints = launch.entering("backward_local", grad, parts.sums(), true);
         Tensor gradTokens = launch.likeTokens(Tensors.shape(in.tokens()));
         boolean fused = launch.fused();
-        StepGradients steps = fused ? null : new StepGradients(in, launch.weight(), StepGradients.place(in));
+        StepGradients steps = fused ? null : StepGradients.of(in, launch.weight());
         long[] projected = {launch.blocks(), tokens, DIRECTIONS, 2 * states + (fused ? in.rank() : 0)};
         Tensor partProjections = fused && launch.blocks() == 1
                 ? launch.likeTokens(projected)
@@ -223,7 +223,7 @@ final class CudaScan implements ScanKernel {
                         parameters))));
         Tensor projections = launch.blocks() == 1 ? partProjections.squeeze(0) : partProjections.sum(0);
         ScanInputs gradients = new ScanInputs(gradTokens,
-                (fused ? projections : steps.before(projections)).view(Tensors.shape(in.projections())),
+                (fused ? projections : steps.withLowRank(projections)).view(Tensors.shape(in.projections())),
                 fused ? torch.empty_like(in.dtWeight()) : steps.ofWeight(),
                 torch.empty_like(in.dtBias()), torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
         launch.module().launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),

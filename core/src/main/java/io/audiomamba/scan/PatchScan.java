@@ -6,6 +6,7 @@ import io.audiomamba.torch.CudaModule;
 import io.audiomamba.torch.CudaModule.Extent;
 import io.audiomamba.torch.CudaModule.Struct;
 import io.audiomamba.torch.Tensors;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
@@ -28,21 +29,19 @@ final class PatchScan {
     private static final int CHANNELS = 32;
     private static final int PATCH_WARPS = 4;
     private static final int WARP = 32;
-    /** Of the kernels in {@code borders.cuh}, which are told. */
-    private static final int BORDER_CHANNELS = 16;
-    private static final int MOST_BORDER_WARPS = 8;
+    /** Of a block in {@code borders.cuh}: warps times channels, at most, and lines in a row. */
+    private static final int BORDER_WARPS_TIMES_CHANNELS = 128;
     private static final int LONGEST_RUN = 4;
     /** B, C, and no more than 16 columns in all: above, the low rank's gradients do not fit. */
-    static final int HIGHEST_FUSED_RANK = 14;
-    /** Above, tables do not. */
+    private static final int HIGHEST_FUSED_RANK = 14;
+    /** Above, tables do not, nor do they fill by whole warps. */
     private static final int HIGHEST_RANK = 30;
 
     private static final int BLOCKS_A_MULTIPROCESSOR = 2;
     /** Rows of a channel's gradients before those of W_dt: A, the skip connection, the bias. */
     private static final int BEFORE_RANK = 3;
-    /** Bytes that are read at once, and what a thread of a border's kernel remembers for each line of its run. */
+    /** Bytes that are read at once. */
     private static final int VECTOR = 16;
-    private static final int REMEMBERED = 4 * VECTOR;
 
     private final ScanInputs in;
     private final CudaModule module;
@@ -58,10 +57,9 @@ final class PatchScan {
         this.sharedBytes = sharedBytes;
         ScalarType type = given.tokens().scalar_type().intern();
         in = given.forKernels(type).map(PatchScan::aligned);
-        module = CudaModule.of(PatchScan.class, "patch_scan_" + pass + ".cu",
-                List.of("N=1", "FUSED=" + (fused(in) ? 1 : 0), "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
-                        "SHARED_BYTES=" + sharedBytes, "BORDER_CHANNELS=" + BORDER_CHANNELS,
-                        "BORDER_WARPS=" + MOST_BORDER_WARPS),
+        List<String> definitions = new ArrayList<>(definitions(in));
+        definitions.addAll(List.of("TYPE=" + CudaModule.code(type), "SHARED_BYTES=" + sharedBytes));
+        module = CudaModule.of(PatchScan.class, "patch_scan_" + pass + ".cu", definitions,
                 given.tokens().device().index());
         weights = torch.empty(new long[] {DIRECTIONS, in.channels(), inner(in)}, in.tokens().options(), null);
         Tensor across = torch.empty_like(weights);
@@ -71,6 +69,12 @@ final class PatchScan {
                 weights, across, a, skip, in.channels());
         operands = new Struct(List.of(in.tokens(), in.projections(), weights, across, a, skip), in.height(), in.width(),
                 in.channels());
+    }
+
+    /** What the kernels are compiled for, but for the type and the shared memory. */
+    static List<String> definitions(ScanInputs in) {
+        return List.of("N=1", "FUSED=" + (fused(in) ? 1 : 0), "R=" + in.rank(),
+                "BORDER_CHANNELS=" + borderChannels(in), "BORDER_WARPS=" + mostBorderWarps(in));
     }
 
     /** From an address on that whole vectors can be read from. */
@@ -84,13 +88,17 @@ final class PatchScan {
      */
     static boolean suits(ScanInputs in) {
         ScalarType type = in.tokens().scalar_type().intern();
-        int device = in.tokens().device().index();
-        return (type == ScalarType.BFloat16 || type == ScalarType.Half) && CudaModule.hasTensorCores(type, device)
-                && in.stateSize() == 1 && in.tokens().numel() > 0 && in.tokens().numel() <= Integer.MAX_VALUE
-                && in.rank() > 0 && in.rank() % 2 == 0
-                && in.rank() <= HIGHEST_RANK && in.height() % ROWS == 0 && in.width() % COLUMNS == 0
-                && in.channels() % CHANNELS == 0
-                && backwardBytes(in) + skipBytes(in) <= CudaModule.mostSharedBytes(device);
+        return (type == ScalarType.BFloat16 || type == ScalarType.Half)
+                && CudaModule.hasTensorCores(type, in.tokens().device().index()) && in.stateSize() == 1
+                && in.tokens().numel() > 0 && in.rank() > 0 && in.rank() % 2 == 0 && in.rank() <= HIGHEST_RANK
+                && in.height() % ROWS == 0 && in.width() % COLUMNS == 0 && in.channels() % CHANNELS == 0
+                && in.tokens().numel() <= Integer.MAX_VALUE && in.projections().numel() <= Integer.MAX_VALUE
+                && fits(in);
+    }
+
+    /** Whether the GPU has the shared memory. */
+    static boolean fits(ScanInputs in) {
+        return backwardBytes(in) + skipBytes(in) <= CudaModule.mostSharedBytes(in.tokens().device().index());
     }
 
     static ScanKernel.Result forward(ScanInputs inputs, boolean withBackward) {
@@ -108,7 +116,7 @@ final class PatchScan {
         Tensor grad = aligned(gradMerged.to(in.tokens().scalar_type()).contiguous());
         Tensor adjoints = scan.borders("backward_borders", grad);
         boolean fused = fused(in);
-        StepGradients steps = fused ? null : new StepGradients(in, scan.weights, StepGradients.place(in));
+        StepGradients steps = fused ? null : StepGradients.of(in, scan.weights);
         Tensor gradTokens = torch.empty_like(in.tokens());
         Tensor projections = torch.empty(
                 new long[] {in.projections().numel() / in.projections().size(-1) / DIRECTIONS, DIRECTIONS,
@@ -122,7 +130,7 @@ final class PatchScan {
                 new Struct(Arrays.asList(gradTokens, projections, fused ? null : steps.steps(), parameters)),
                 scan.patches());
         ScanInputs gradients = new ScanInputs(gradTokens,
-                (fused ? projections : steps.before(projections)).view(Tensors.shape(in.projections())),
+                (fused ? projections : steps.withLowRank(projections)).view(Tensors.shape(in.projections())),
                 fused ? torch.empty_like(in.dtWeight()) : steps.ofWeight(), torch.empty_like(in.dtBias()),
                 torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
         scan.module.launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
@@ -134,11 +142,12 @@ final class PatchScan {
     private Tensor borders(String kernel, Tensor... operand) {
         int lines = in.height() * in.width() / STEPS;
         int run = Math.min(LONGEST_RUN, Math.ceilDiv(lines, LINES));
-        int threads = WARP * Math.min(MOST_BORDER_WARPS, Math.ceilDiv(lines, LINES * run));
+        int threads = WARP * Math.min(mostBorderWarps(in), Math.ceilDiv(lines, LINES * run));
+        int remembered = borderChannels(in) / 4 * VECTOR; // by a thread for each line of its run
         Tensor entering = uninitialised((long) in.batch() * DIRECTIONS * lines * in.channels());
         launch(kernel,
-                new Extent(in.channels() / BORDER_CHANNELS, DIRECTIONS, in.batch(), threads,
-                        run * threads * REMEMBERED),
+                new Extent(in.channels() / borderChannels(in), DIRECTIONS, in.batch(), threads,
+                        run * threads * remembered),
                 Stream.concat(Stream.of(operand), Stream.of(entering, run)).toArray());
         return entering;
     }
@@ -160,6 +169,15 @@ final class PatchScan {
         return torch.empty(new long[] {numbers}, in.dtBias().options(), null);
     }
 
+    /** Channels of a block that looks for borders: more, where each block reads wide projections. */
+    private static int borderChannels(ScanInputs in) {
+        return inner(in) > 16 ? 32 : 16;
+    }
+
+    private static int mostBorderWarps(ScanInputs in) {
+        return BORDER_WARPS_TIMES_CHANNELS / borderChannels(in);
+    }
+
     private static boolean fused(ScanInputs in) {
         return in.rank() <= HIGHEST_FUSED_RANK;
     }
@@ -174,11 +192,11 @@ final class PatchScan {
     // channels the tokens, twice, and sums in float32; in the backward pass also dL/dy, what enters lines, and the low rank's
     // sums or, if not fused, gradients of step sizes.
 
-    private static int forwardBytes(ScanInputs in) {
+    static int forwardBytes(ScanInputs in) {
         return tables(in) + 2 * slabs() + 2 * slabs();
     }
 
-    private static int backwardBytes(ScanInputs in) {
+    static int backwardBytes(ScanInputs in) {
         int entering = PATCH_WARPS * 2 * LINES * 8 * Float.BYTES;
         int held = inner(in) > 8 ? STEPS * PATCH_WARPS * WARP * VECTOR : 0;
         return tables(in) + 4 * slabs() + 2 * slabs() + entering + held;

@@ -7,7 +7,7 @@
 //
 // Compiled at run time, behind numbers.cuh, with R (rank of the step size), TYPE (1 bfloat16, 2 float16), SHARED_BYTES (what
 // a block of the patches' kernels has in shared memory), BORDER_CHANNELS and BORDER_WARPS (of those in borders.cuh) defined;
-// and for parameters.cuh N = 1 and FUSED = 1.
+// N = 1, and FUSED: 0 if gradients of step sizes are written, see `Gradients::steps`.
 
 typedef Type<TYPE>::of value;
 

@@ -3,7 +3,7 @@
 #include "borders.cuh"
 #include "parameters.cuh"
 
-extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, 2) backward_borders(Operands in, const value* gradY,
+extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, 16 / BORDER_WARPS) backward_borders(Operands in, const value* gradY,
         float* adjoints, int run) {
     borders<true>(in, gradY, adjoints, run);
 }

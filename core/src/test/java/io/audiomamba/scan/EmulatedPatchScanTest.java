@@ -12,6 +12,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -31,30 +33,54 @@ class EmulatedPatchScanTest {
     /** Of bfloat16, as the results are; sums over few tokens do not average its rounding away. */
     private static final double TOLERANCE = 5e-3;
 
+    private static final long MOST_MINUTES = 5;
+
     @TempDir
     private Path folder;
 
     /** Fused in one tile and in two, and not fused; more patches than blocks; several rounds along the borders. */
     @ParameterizedTest
-    @CsvSource({"6,thread,1,32,16,64,1", "12,address,1,160,64,32,7", "14,thread,1,16,16,32,2",
-            "24,address,1,48,16,64,2"})
-    void isRight(int rank, String sanitizer, int batch, int height, int width, int channels, int blocks)
+    @CsvSource({"6,thread,late,1,32,16,64,1", "12,address,early,1,80,64,32,7", "14,thread,early,1,16,16,32,2",
+            "24,address,late,1,48,16,64,2", "24,thread,late,1,32,16,32,1"})
+    void isRight(int rank, String sanitizer, String copies, int batch, int height, int width, int channels, int blocks)
             throws IOException, InterruptedException {
-        assumeTrue(Arrays.stream(System.getenv("PATH").split(File.pathSeparator))
-                .anyMatch(path -> Files.isExecutable(Path.of(path, COMPILER))), "no " + COMPILER + " here");
+        assumeTrue(compiles(sanitizer), "no " + COMPILER + " with C++20 and sanitizers here");
         for (String file : EMULATION) {
             Files.writeString(folder.resolve(file), text("emulated/" + file));
         }
         for (String file : KERNELS) {
             Files.writeString(folder.resolve(file), forACpu(text(file)));
         }
-        boolean fused = rank <= PatchScan.HIGHEST_FUSED_RANK;
-        run(COMPILER, "-std=c++20", "-O1", "-g", "-w", "-pthread", "-fno-strict-aliasing", "-fsanitize=" + sanitizer,
-                "-DN=1", "-DTYPE=1", "-DR=" + rank, "-DFUSED=" + (fused ? 1 : 0), "-DBORDER_CHANNELS=16",
-                "-DBORDER_WARPS=8", "-o", "patch_scan", "patch_scan.cpp");
-        List<String> errors = run("./patch_scan", "" + batch, "" + height, "" + width, "" + channels, "" + blocks);
-        assertThat(errors).hasSize(fused ? 4 : 5).allSatisfy(
+        ScanInputs in = ScanInputs.random(batch, height, width, channels, rank, 1);
+        List<String> definitions = new ArrayList<>(PatchScan.definitions(in));
+        definitions.addAll(List.of("TYPE=1", "LATE_COPIES=" + ("late".equals(copies) ? 1 : 0)));
+        String[] options = Stream.concat(definitions.stream().map("-D"::concat), Stream.of("patch_scan.cpp"))
+                .toArray(String[]::new);
+        assertThat(compile(sanitizer, options)).isEmpty();
+        List<String> lines = run("./patch_scan", "" + batch, "" + height, "" + width, "" + channels, "" + blocks);
+        assertThat(lines.getFirst()).isEqualTo(PatchScan.forwardBytes(in) + " " + PatchScan.backwardBytes(in));
+        assertThat(lines).hasSizeGreaterThan(8);
+        assertThat(lines.subList(1, lines.size())).allSatisfy(
                 line -> assertThat(Double.parseDouble(line.split(" ")[1])).as(line).isBetween(0.0, TOLERANCE));
+    }
+
+    private boolean compiles(String sanitizer) throws IOException, InterruptedException {
+        if (Arrays.stream(System.getenv("PATH").split(File.pathSeparator))
+                .noneMatch(path -> Files.isExecutable(Path.of(path, COMPILER)))) {
+            return false;
+        }
+        Files.writeString(folder.resolve("nothing.cpp"), "#include <barrier>\nint main() {}\n");
+        return compile(sanitizer, "nothing.cpp").isEmpty();
+    }
+
+    /** @return what the compiler complains about */
+    private String compile(String sanitizer, String... options) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of(COMPILER, "-std=c++20", "-O1", "-g", "-w", "-pthread",
+                "-fno-strict-aliasing", "-fsanitize=" + sanitizer, "-o", "patch_scan"));
+        command.addAll(List.of(options));
+        Process process = start(command);
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        return process.waitFor() == 0 ? "" : output;
     }
 
     /** What is of the GPU alone, or said in its own words. */
@@ -71,11 +97,17 @@ class EmulatedPatchScanTest {
         }
     }
 
+    private Process start(List<String> command) throws IOException {
+        return new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true).start();
+    }
+
     private List<String> run(String... command) throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(new ArrayList<>(List.of(command))).directory(folder.toFile())
-                .redirectErrorStream(true).start();
-        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor()).as(output).isZero();
-        return output.lines().toList();
+        Path output = folder.resolve("output");
+        Process process = new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true)
+                .redirectOutput(output.toFile()).start();
+        boolean ended = process.waitFor(MOST_MINUTES, TimeUnit.MINUTES); // threads that miss a barrier wait for good
+        process.destroyForcibly();
+        assertThat(ended && process.waitFor() == 0).as(Files.readString(output)).isTrue();
+        return Files.readAllLines(output);
     }
 }

@@ -1,5 +1,5 @@
-// The scan over patches, forward and backward, on a CPU, and what is right in double precision: prints the relative
-// error of each result. Arguments: images, rows, columns, channels, blocks of the gradient's kernel.
+// The scan over patches, forward and backward, on a CPU, and what is right in double precision: prints what blocks have in
+// shared memory, then the relative error of each result, and of each column and row of those that have them. Arguments: images, rows, columns, channels, blocks of the gradient's kernel.
 
 #include "cuda.h"
 
@@ -40,13 +40,18 @@ static std::vector<float> random(size_t size, auto distribution) {
     return x;
 }
 
-static void print(const char* name, const auto& actual, const Doubles& expected) {
-    double error = 0, norm = 0;
-    for (size_t i = 0; i < expected.size(); i++) {
-        error += std::pow(actual[i] - expected[i], 2);
-        norm += std::pow(expected[i], 2);
+// Number i is of part i / `inner` % `parts`.
+static void print(const char* name, const auto& actual, const Doubles& expected, int parts = 1, size_t inner = 1) {
+    for (int part = 0; part < parts; part++) {
+        double error = 0, norm = 0;
+        for (size_t i = 0; i < expected.size(); i++) {
+            if ((int)(i / inner % parts) == part) {
+                error += std::pow(actual[i] - expected[i], 2);
+                norm += std::pow(expected[i], 2);
+            }
+        }
+        std::printf("%s-%d %.3e\n", name, part, std::sqrt(error / norm));
     }
-    std::printf("%s %.3e\n", name, std::sqrt(error / norm));
 }
 
 int main(int, char** arguments) {
@@ -72,9 +77,9 @@ int main(int, char** arguments) {
     forward::Operands in{u.begin(), projections.begin(), weights.begin(), across.begin(), a.data(), skipSum.data(), H, W, D};
     backward::Operands again{u.begin(), projections.begin(), weights.begin(), across.begin(), a.data(), skipSum.data(), H, W, D};
     int run = min(4, (lines + 15) / 16);
-    unsigned threads = 32 * min(8, (lines + 16 * run - 1) / (16 * run));
-    dim3 alongBorders = {D / 16u, 4, (unsigned)B};
-    size_t remembered = run * threads * sizeof(float4[4]);
+    unsigned threads = 32 * min(BORDER_WARPS, (lines + 16 * run - 1) / (16 * run));
+    dim3 alongBorders = {D / (unsigned)BORDER_CHANNELS, 4, (unsigned)B};
+    size_t remembered = run * threads * sizeof(float4[BORDER_CHANNELS / 4]);
     launch(alongBorders, threads, remembered, [&] { forward::forward_borders(in, states.data(), run); });
     launch({(unsigned)patches, 1, 1}, 128, sizeof(forward::PatchShared),
             [&] { forward::forward_patches(in, states.data(), y.begin()); });
@@ -139,10 +144,11 @@ int main(int, char** arguments) {
     for (size_t i = 0; i < parameters.size(); i++) {
         sums[i % sums.size()] += parameters[i];
     }
+    std::printf("%zu %zu\n", sizeof(forward::PatchShared), sizeof(backward::PatchShared));
     print("y", y, rightY);
     print("tokens", gradU, rightU);
-    print("projections", gradProjections, rightProjections);
-    print("parameters", sums, rightParameters);
+    print("projections", gradProjections, rightProjections, FUSED ? ROW : 2);
+    print("parameters", sums, rightParameters, backward::PARAMETERS, D);
     if (!FUSED) {
         print("steps", steps, rightSteps);
     }

@@ -71,11 +71,29 @@ unsigned transposed(unsigned x) {
     return y;
 }
 
-// At once, which is the earliest that it may be.
+// As early, or as late, as it may be.
+struct Copy {
+    void* to;
+    const void* from;
+};
+inline thread_local std::vector<Copy> begun, committed;
+
+inline void copyAll(std::vector<Copy>& copies) {
+    for (Copy copy : copies) {
+        std::memcpy(copy.to, copy.from, 16);
+    }
+    copies.clear();
+}
 void copyLater(void* to, const void* from) {
     aligned(to);
     aligned(from);
-    std::memcpy(to, from, 16);
+    begun.push_back({to, from});
+    if (!LATE_COPIES) {
+        copyAll(begun);
+    }
 }
-void commitCopies() {}
-void waitForCopies() {}
+void commitCopies() {
+    committed.insert(committed.end(), begun.begin(), begun.end());
+    begun.clear();
+}
+void waitForCopies() { copyAll(committed); }
