@@ -211,7 +211,7 @@ final class CudaScan implements ScanKernel {
         Tensor adjoints = launch.entering("backward_local", grad, parts.sums(), true);
         Tensor gradTokens = launch.likeTokens(Tensors.shape(in.tokens()));
         boolean fused = launch.fused();
-        StepGradients steps = fused ? null : StepGradients.of(in, launch.weight());
+        ScanGradients gradients = ScanGradients.of(in, launch.weight(), fused);
         long[] projected = {launch.blocks(), tokens, DIRECTIONS, 2 * states + (fused ? in.rank() : 0)};
         Tensor partProjections = fused && launch.blocks() == 1
                 ? launch.likeTokens(projected)
@@ -219,15 +219,8 @@ final class CudaScan implements ScanKernel {
         Tensor parameters = launch.uninitialised((long) in.batch() * (launch.whole() ? 1 : launch.chunks()), DIRECTIONS,
                 2 + states + (fused ? in.rank() : 0), in.channels());
         launch.merged("backward_merged", gradTokens, grad, partial -> Stream.of(grad, parts.states(), adjoints,
-                new Struct(Arrays.asList(partial, gradTokens, fused ? null : steps.steps(), partProjections,
-                        parameters))));
+                new Struct(Arrays.asList(partial, gradTokens, gradients.steps(), partProjections, parameters))));
         Tensor projections = launch.blocks() == 1 ? partProjections.squeeze(0) : partProjections.sum(0);
-        ScanInputs gradients = new ScanInputs(gradTokens,
-                (fused ? projections : steps.withLowRank(projections)).view(Tensors.shape(in.projections())),
-                fused ? torch.empty_like(in.dtWeight()) : steps.ofWeight(),
-                torch.empty_like(in.dtBias()), torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
-        launch.module().launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
-                gradients.aLogs(), gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
-        return gradients.inTypesOf(inputs);
+        return gradients.deliver(launch.module(), gradTokens, projections, parameters).inTypesOf(inputs);
     }
 }

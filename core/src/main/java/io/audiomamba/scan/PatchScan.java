@@ -5,7 +5,6 @@ import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 import io.audiomamba.torch.CudaModule;
 import io.audiomamba.torch.CudaModule.Extent;
 import io.audiomamba.torch.CudaModule.Struct;
-import io.audiomamba.torch.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -16,7 +15,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
  * The scan on an NVIDIA GPU where the image can be cut into patches and tensor cores hold the whole of the step sizes'
- * projection: in bfloat16 or float16, with one state a channel and a low, even rank. {@code patch_scan_forward.cu} and
+ * projection: in bfloat16 or float16, with one state a channel and an even rank up to 30. {@code patch_scan_forward.cu} and
  * {@code patch_scan_backward.cu} hold the kernels.
  */
 final class PatchScan {
@@ -116,26 +115,18 @@ final class PatchScan {
         Tensor grad = aligned(gradMerged.to(in.tokens().scalar_type()).contiguous());
         Tensor adjoints = scan.borders("backward_borders", grad);
         boolean fused = fused(in);
-        StepGradients steps = fused ? null : StepGradients.of(in, scan.weights);
+        ScanGradients gradients = ScanGradients.of(in, scan.weights, fused);
         Tensor gradTokens = torch.empty_like(in.tokens());
-        Tensor projections = torch.empty(
-                new long[] {in.projections().numel() / in.projections().size(-1) / DIRECTIONS, DIRECTIONS,
-                        fused ? in.rank() + 2 : 2},
+        long tokens = (long) in.batch() * in.height() * in.width();
+        Tensor projections = torch.empty(new long[] {tokens, DIRECTIONS, 2 + (fused ? in.rank() : 0)},
                 in.projections().options(), null);
         int blocks = Math.min(scan.patches(), BLOCKS_A_MULTIPROCESSOR * scan.module.multiprocessors());
         Tensor parameters = torch.zeros(
                 new long[] {blocks, DIRECTIONS, BEFORE_RANK + (fused ? in.rank() : 0), in.channels()},
                 in.dtBias().options());
         scan.launch("backward_patches", scan.overPatches(blocks, skipBytes(in)), grad, states, adjoints,
-                new Struct(Arrays.asList(gradTokens, projections, fused ? null : steps.steps(), parameters)),
-                scan.patches());
-        ScanInputs gradients = new ScanInputs(gradTokens,
-                (fused ? projections : steps.withLowRank(projections)).view(Tensors.shape(in.projections())),
-                fused ? torch.empty_like(in.dtWeight()) : steps.ofWeight(), torch.empty_like(in.dtBias()),
-                torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
-        scan.module.launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(),
-                gradients.aLogs(), gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
-        return gradients.inTypesOf(inputs);
+                new Struct(Arrays.asList(gradTokens, projections, gradients.steps(), parameters)), scan.patches());
+        return gradients.deliver(scan.module, gradTokens, projections, parameters).inTypesOf(inputs);
     }
 
     /** What enters each line, (B, 4, lines, D): states over ln 2, or adjoints that a kernel makes of {@code operand}. */

@@ -25,6 +25,7 @@ struct Position {
 // channel 2 t + i.
 constexpr int OWN = BORDER_CHANNELS / 4, TILES = BORDER_CHANNELS / 8, NUMBERS = 4 * TILES;
 static_assert(BORDER_WARPS <= 8, "a group of lanes for each");
+constexpr int BORDER_BLOCKS = 16 / BORDER_WARPS; // of a multiprocessor: 16 warps of 128 registers
 // Steps whose operands are on their way together: as many as the registers hold.
 constexpr int TOGETHER = TILES == 2 ? STEPS : STEPS / 4;
 
@@ -223,9 +224,9 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
                 if (at < in.lines()) {
                     float4* to = (float4*)(states + (long long)(back ? in.lines() - 1 - at : at) * in.channels);
 #pragma unroll
-                    for (int four = 0; four < OWN / 4; four++) {
-                        float4 even = x[2 * four], odd = x[2 * four + 1];
-                        to[four] = l ? make_float4(even.z, even.w, odd.z, odd.w) : make_float4(even.x, even.y, odd.x, odd.y);
+                    for (int i = 0; i < TILES / 2; i++) {
+                        float4 even = x[2 * i], odd = x[2 * i + 1];
+                        to[i] = l ? make_float4(even.z, even.w, odd.z, odd.w) : make_float4(even.x, even.y, odd.x, odd.y);
                     }
                 }
             }

@@ -133,6 +133,7 @@ struct Patch {
                        : (row + line) * (in.width / STEPS) + column / STEPS;
         return ((long long)(image * DIRECTIONS + k) * in.lines() + at) * in.channels;
     }
+
     __device__ long long ownToken(const Operands& in) const {
         return (long long)image * in.length() + (row + threadIdx.x / COLUMNS) * in.width + column + threadIdx.x % COLUMNS;
     }

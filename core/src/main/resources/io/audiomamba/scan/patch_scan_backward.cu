@@ -3,8 +3,8 @@
 #include "borders.cuh"
 #include "parameters.cuh"
 
-extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, 16 / BORDER_WARPS) backward_borders(Operands in, const value* gradY,
-        float* adjoints, int run) {
+extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, BORDER_BLOCKS) backward_borders(Operands in,
+        const value* gradY, float* adjoints, int run) {
     borders<true>(in, gradY, adjoints, run);
 }
 
@@ -29,7 +29,7 @@ struct PatchShared {
     Sums gradTokens[EIGHTS]; // zeros but for the patch in work
     Entering entering[DIRECTIONS];
 #if HELD
-    float4 projected[STEPS][DIRECTIONS * WARP]; // the first 8 columns' sums of a lane; those behind are in registers
+    float4 firstColumns[STEPS][DIRECTIONS * WARP]; // a lane's sums of the first 8; those behind are in registers
 #elif !FUSED
     unsigned steps[DIRECTIONS][STEPS][LINES][2][4]; // gradients of x, of 16 channels
 #endif
@@ -108,7 +108,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     int ofBlock = blockIdx.x * DIRECTIONS * PARAMETERS * in.channels; // the gradients of parameters
     int ofWarp = ofBlock + k * PARAMETERS * in.channels;
     Walk walk(k, group, PITCH);
-    int along = (k % 2 ? in.width : 1) * (k >= 2 ? -1 : 1); // tokens to the next of a line
+    [[maybe_unused]] int along = (k % 2 ? in.width : 1) * (k >= 2 ? -1 : 1); // tokens to the next of a line, if not fused
     float leading = inRegister(LEADING);
     // The product with this matrix (4 numbers of B and 4 of C, 8) adds up each.
     constexpr int OF_B = FUSED ? R % 8 : 0;
@@ -143,7 +143,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
         float projected[STEPS][4] = {};
 #if HELD
         for (int j = 0; j < STEPS; j++) {
-            shared.projected[j][threadIdx.x] = make_float4(0, 0, 0, 0);
+            shared.firstColumns[j][threadIdx.x] = make_float4(0, 0, 0, 0);
         }
 #endif
         table.fill(in, patch, k);
@@ -218,8 +218,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         u -= stride;
                         float bs[2] = {i ? matrices[0].z : matrices[0].x, i ? matrices[1].z : matrices[1].x};
                         float cs[2] = {i ? matrices[0].w : matrices[0].y, i ? matrices[1].w : matrices[1].y};
-                        float2 sums[2] = {*(float2*)sum, *(float2*)(sum + SECOND * 8 * sizeof(float))};
-                        float fed[4] = {sums[0].x, sums[0].y, sums[1].x, sums[1].y}, gradB[2] = {}, gradC[2] = {}, gradX[4];
+                        float2 soFar[2] = {*(float2*)sum, *(float2*)(sum + SECOND * 8 * sizeof(float))};
+                        float fed[4] = {soFar[0].x, soFar[0].y, soFar[1].x, soFar[1].y}, gradB[2] = {}, gradC[2] = {}, gradX[4];
 #pragma unroll
                         for (int v = 0; v < 4; v++) {
                             float x = v % 2 ? high(us[v / 2]) : low(us[v / 2]);
@@ -248,10 +248,10 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         shared.steps[k][j][group + 8][eight % 2][quad] = xs[1];
 #endif
 #if HELD
-                        float4& held = shared.projected[j][threadIdx.x];
-                        float firstColumns[4] = {held.x, held.y, held.z, held.w};
-                        multiplyAdd(firstColumns, xs[0], xs[1], now.across[0]);
-                        held = make_float4(firstColumns[0], firstColumns[1], firstColumns[2], firstColumns[3]);
+                        float4& held = shared.firstColumns[j][threadIdx.x];
+                        float columns[4] = {held.x, held.y, held.z, held.w};
+                        multiplyAdd(columns, xs[0], xs[1], now.across[0]);
+                        held = make_float4(columns[0], columns[1], columns[2], columns[3]);
 #endif
                         if (!FUSED) {
                             transposedRows[0] = transposedRows[1] = transposedRows[2] = transposedRows[3] = ONES;
@@ -309,7 +309,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                     to[FIRST_PAIR] = packed(projected[j][2 * l], last);
                 }
 #if HELD
-                float4 held = shared.projected[j][threadIdx.x];
+                float4 held = shared.firstColumns[j][threadIdx.x];
                 *to = l ? packed(held.z, held.w) : packed(held.x, held.y);
 #endif
             }
@@ -322,10 +322,10 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
         }
         __syncthreads();
     }
-    for (int k = 1; k < DIRECTIONS; k++) { // the skip connection's gradient is the same in all directions
+    for (int direction = 1; direction < DIRECTIONS; direction++) { // the skip connection's gradient is the same in all
         for (int i = threadIdx.x; i < in.channels; i += blockDim.x) {
             float* sums = out.parameters + ofBlock;
-            sums[(k * PARAMETERS + SKIP) * in.channels + i] = sums[SKIP * in.channels + i];
+            sums[(direction * PARAMETERS + SKIP) * in.channels + i] = sums[SKIP * in.channels + i];
         }
     }
 }

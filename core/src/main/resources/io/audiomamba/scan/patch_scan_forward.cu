@@ -2,7 +2,7 @@
 
 #include "borders.cuh"
 
-extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, 16 / BORDER_WARPS) forward_borders(Operands in, float* states,
+extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, BORDER_BLOCKS) forward_borders(Operands in, float* states,
         int run) {
     borders<false>(in, in.tokens, states, run);
 }

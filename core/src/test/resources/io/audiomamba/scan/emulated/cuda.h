@@ -83,27 +83,6 @@ T __ldg(const T* from) { return *from; }
 // Not atomic: no two threads may add to the same number without a barrier between them.
 inline void atomicAdd(float* sum, float x) { *sum += x; }
 
-// numbers.cuh
-struct bfloat16 {
-    unsigned short bits;
-};
-template <int CODE>
-struct Type;
-template <>
-struct Type<1> {
-    typedef bfloat16 of;
-};
-inline float toFloat(bfloat16 x) { return __uint_as_float((unsigned)x.bits << 16); }
-inline float load(const bfloat16* from) { return toFloat(*from); }
-inline unsigned short rounded(float x) {
-    unsigned b = __float_as_uint(x);
-    return (b + 0x7fff + (b >> 16 & 1)) >> 16;
-}
-inline void store(bfloat16* to, float x) { to->bits = rounded(x); }
-inline float exp2Fast(float x) { return std::exp2(x); }
-constexpr float LOG2E = 1.4426950408889634f;
-constexpr float LN2 = 0.6931471805599453f;
-
 template <typename Kernel>
 void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
     for (unsigned z = 0; z < blocks.z; z++) {

@@ -2,6 +2,7 @@
 // shared memory, then the relative error of each result, and of each column and row of those that have them. Arguments: images, rows, columns, channels, blocks of the gradient's kernel.
 
 #include "cuda.h"
+#include "numbers.cuh"
 
 #include <cstdio>
 #include <random>

@@ -3,7 +3,12 @@
 inline float half(unsigned pair, int which) { return __uint_as_float(which ? pair & 0xffff0000u : pair << 16); }
 inline float low(unsigned pair) { return half(pair, 0); }
 inline float high(unsigned pair) { return half(pair, 1); }
-inline unsigned packed(float low, float high) { return rounded(low) | (unsigned)rounded(high) << 16; }
+inline unsigned packed(float low, float high) {
+    value pair[2];
+    fromFloat(low, pair[0]);
+    fromFloat(high, pair[1]);
+    return pair[0].bits | (unsigned)pair[1].bits << 16;
+}
 
 // What lane 4 row + quad % 4 shows in a register.
 inline unsigned shownBy(int row, int quad, int number) { return warp->shown[4 * row + quad][number]; }
