@@ -125,6 +125,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     auto fetchStates = [&](int from) { copyLater(entering.states + 4 * lane, states + from); };
     auto fetchAdjoints = [&](int from) { copyLater(entering.adjoints + 4 * lane, adjoints + from); };
     auto lineOf = [&](const Patch& patch) { return (int)patch.states(in, k, lane / 2) + lane % 2 * 4; };
+    // Where a warp waits, in a turn behind the first, for the one that had its channels in the turn before.
+    auto barrierOf = [](int turn, int warp) { return turn * DIRECTIONS - 3 + warp; };
     int buffer = 0;
     Patch patch(in, blockIdx.x);
     patch.fetch(in, in.tokens, 0, shared.tokens[buffer]);
@@ -202,23 +204,31 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 char* sum = (char*)(shared.gradTokens[eight] + 8 * (walk.start + (STEPS - 1) * walk.step) + 2 * quad);
                 float gradA[2] = {}, gradWeights[2][4] = {};
                 float ofDecay[2] = {inRegister(LN2 * a[0]), inRegister(LN2 * a[1])};
+                // A step's operands are read before the step before it stores its own: loads do not overtake stores.
+                float4 matrices[2] = {table.matricesOf(group, STEPS / 2 - 1), table.matricesOf(group + 8, STEPS / 2 - 1)};
+                unsigned us[2], gs[2];
+                float2 soFar[2];
+                auto readStep = [&] {
+                    const char* g = u + toGradY;
+                    us[0] = *(const unsigned*)u, us[1] = *(const unsigned*)(u + SECOND * sizeof(Eight));
+                    gs[0] = *(const unsigned*)g, gs[1] = *(const unsigned*)(g + SECOND * sizeof(Eight));
+                    soFar[0] = *(float2*)sum, soFar[1] = *(float2*)(sum + SECOND * 8 * sizeof(float));
+                };
+                if (turn > 0) {
+                    await(barrierOf(turn, k));
+                }
+                readStep();
 #pragma unroll
                 for (int pair = STEPS / 2 - 1; pair >= 0; pair--) {
                     if (pair == 0) { // on its way while this ends, now that registers are free
                         ahead.read(in, k, channelThen);
                     }
                     unsigned transposedRows[4];
-                    float4 matrices[2] = {table.matricesOf(group, pair), table.matricesOf(group + 8, pair)};
 #pragma unroll
                     for (int i = 1; i >= 0; i--) {
                         int j = 2 * pair + i;
-                        const char* g = u + toGradY;
-                        unsigned us[2] = {*(const unsigned*)u, *(const unsigned*)(u + SECOND * sizeof(Eight))};
-                        unsigned gs[2] = {*(const unsigned*)g, *(const unsigned*)(g + SECOND * sizeof(Eight))};
-                        u -= stride;
                         float bs[2] = {i ? matrices[0].z : matrices[0].x, i ? matrices[1].z : matrices[1].x};
                         float cs[2] = {i ? matrices[0].w : matrices[0].y, i ? matrices[1].w : matrices[1].y};
-                        float2 soFar[2] = {*(float2*)sum, *(float2*)(sum + SECOND * 8 * sizeof(float))};
                         float fed[4] = {soFar[0].x, soFar[0].y, soFar[1].x, soFar[1].y}, gradB[2] = {}, gradC[2] = {}, gradX[4];
 #pragma unroll
                         for (int v = 0; v < 4; v++) {
@@ -236,9 +246,21 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                             float ofStep = eb * x + ofDecay[v % 2] * el;
                             gradX[v] = ofStep - exp2Fast(-s[j][v]) * ofStep; // the derivative of softplus is 1 - 2^-s
                         }
-                        *(float2*)sum = make_float2(fed[0], fed[1]);
-                        *(float2*)(sum + SECOND * 8 * sizeof(float)) = make_float2(fed[2], fed[3]);
-                        sum -= 2 * stride;
+#if HELD
+                        float4 held = shared.firstColumns[j][threadIdx.x];
+                        float columns[4] = {held.x, held.y, held.z, held.w};
+#endif
+                        char* to = sum;
+                        if (j > 0) {
+                            u -= stride;
+                            sum -= 2 * stride;
+                            readStep();
+                            if (i == 0) {
+                                matrices[0] = table.matricesOf(group, pair - 1), matrices[1] = table.matricesOf(group + 8, pair - 1);
+                            }
+                        }
+                        *(float2*)to = make_float2(fed[0], fed[1]);
+                        *(float2*)(to + SECOND * 8 * sizeof(float)) = make_float2(fed[2], fed[3]);
                         unsigned xs[2] = {packed(gradX[0], gradX[1]), packed(gradX[2], gradX[3])}; // of a line each
                         multiplyAdd(projected[j], gradB[0], gradB[1], gradC[0], gradC[1], ofMatrices[0], ofMatrices[1]);
 #if FUSED
@@ -248,10 +270,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         shared.steps[k][j][group + 8][eight % 2][quad] = xs[1];
 #endif
 #if HELD
-                        float4& held = shared.firstColumns[j][threadIdx.x];
-                        float columns[4] = {held.x, held.y, held.z, held.w};
                         multiplyAdd(columns, xs[0], xs[1], now.across[0]);
-                        held = make_float4(columns[0], columns[1], columns[2], columns[3]);
+                        shared.firstColumns[j][threadIdx.x] = make_float4(columns[0], columns[1], columns[2], columns[3]);
 #endif
                         if (!FUSED) {
                             transposedRows[0] = transposedRows[1] = transposedRows[2] = transposedRows[3] = ONES;
@@ -275,8 +295,12 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 addSkip(shared.gradY[buffer][k], shared.tokens[buffer][k], turn, gradSkip);
                 addParameters(gradA, gradWeights, out.parameters, ofWarp + channel + 2 * quad, in.channels);
                 waitForCopies();
-                __syncthreads();
+                __syncwarp();
+                if (turns) {
+                    arrive(barrierOf(turn + 1, eight ^ (turn + 1)));
+                }
             }
+            __syncthreads();
             if (quad == group / 2) { // has a channel of the diagonal
                 atomicAdd(out.parameters + (ofBlock + SKIP * in.channels + first + 8 * k + group), gradSkip[group % 2]);
             }

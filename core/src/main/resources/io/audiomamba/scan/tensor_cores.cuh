@@ -1,4 +1,5 @@
-// Matrix products of tensor cores on `value`s of 16 bits, and what brings matrices to the lanes of a warp.
+// Matrix products of tensor cores on `value`s of 16 bits, what brings matrices to the lanes of a warp, and how a warp waits for
+// copies or for another warp.
 
 #if TYPE == 1
 #define PAIRS "bf16.bf16"
@@ -84,3 +85,8 @@ __device__ void copyLater(void* to, const void* from) {
 }
 __device__ void commitCopies() { asm volatile("cp.async.commit_group;" : : : "memory"); }
 __device__ void waitForCopies() { asm volatile("cp.async.wait_group 0;" : : : "memory"); }
+
+// What a warp does before it arrives at a barrier, from 1 to 15, is seen by the one that awaits it there. Between two barriers
+// of the block each is for one such pair of warps, once.
+__device__ void arrive(int barrier) { asm volatile("bar.arrive %0, 64;" : : "r"(barrier) : "memory"); }
+__device__ void await(int barrier) { asm volatile("bar.sync %0, 64;" : : "r"(barrier) : "memory"); }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -58,6 +59,7 @@ inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 inline thread_local unsigned lane;
 inline thread_local Warp* warp;
 inline thread_local std::barrier<>* block;
+inline thread_local std::deque<std::barrier<>>* pairs; // barriers of two warps
 inline char* dynamicMemory;
 
 inline void __syncthreads() { block->arrive_and_wait(); }
@@ -94,6 +96,10 @@ void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
                 std::memset(memory.get(), 0xff, dynamicBytes); // not a number
                 dynamicMemory = memory.get();
                 std::barrier<> ofBlock(threads);
+                std::deque<std::barrier<>> ofPairs;
+                for (int i = 0; i < 16; i++) {
+                    ofPairs.emplace_back(2 * 32);
+                }
                 std::vector<std::unique_ptr<Warp>> warps;
                 std::vector<std::thread> running;
                 for (unsigned t = 0; t < threads; t++) {
@@ -102,7 +108,7 @@ void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
                     }
                     running.emplace_back([&, x, y, z, t, mine = warps.back().get()] {
                         threadIdx = {t, 0, 0}, blockIdx = {x, y, z}, blockDim = {threads, 1, 1}, gridDim = blocks;
-                        lane = t % 32, warp = mine, block = &ofBlock;
+                        lane = t % 32, warp = mine, block = &ofBlock, pairs = &ofPairs;
                         kernel();
                     });
                 }

@@ -102,3 +102,6 @@ void commitCopies() {
     begun.clear();
 }
 void waitForCopies() { copyAll(committed); }
+
+void arrive(int barrier) { (void)pairs->at(barrier).arrive(); }
+void await(int barrier) { pairs->at(barrier).arrive_and_wait(); }
