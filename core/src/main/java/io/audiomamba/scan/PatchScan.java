@@ -180,11 +180,12 @@ final class PatchScan {
     }
 
     // What a block of the patches' kernels has in shared memory; they check it. All four directions' tables; of CHANNELS
-    // channels the tokens, twice, and sums in float32; in the backward pass also dL/dy, what enters lines, and the low rank's
-    // sums or, if not fused, gradients of step sizes.
+    // channels the tokens, twice, and sums in float32; what enters lines; in the forward pass also what else a warp needs of
+    // its next channels, in the backward pass dL/dy and the low rank's sums or, if not fused, gradients of step sizes.
 
     static int forwardBytes(ScanInputs in) {
-        return tables(in) + 2 * slabs() + 2 * slabs();
+        int ahead = PATCH_WARPS * 2 * (LINES * 8 * Float.BYTES + 8 * inner(in) * Short.BYTES + 8 * Float.BYTES);
+        return tables(in) + 2 * slabs() + 2 * slabs() + ahead;
     }
 
     static int backwardBytes(ScanInputs in) {

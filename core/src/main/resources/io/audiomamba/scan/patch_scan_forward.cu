@@ -7,16 +7,53 @@ extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, BORDER_BLOCKS)
     borders<false>(in, in.tokens, states, run);
 }
 
+// What a warp needs of 8 channels in its two directions, on its way while it works on others.
+struct alignas(16) Ahead {
+    float states[2][LINES * 8]; // that enter lines, over ln 2
+    value weights[2][8][INNER];
+    float a[2][8];
+
+    // Begins to copy. A lane has 4 numbers of a line; `lines` is where those of channel 0 are, in the first direction.
+    __device__ void fetch(const Operands& in, int axis, int channel, const float* lines) {
+        int lane = threadIdx.x % WARP;
+#pragma unroll
+        for (int d = 0; d < 2; d++) {
+            int row = (axis + 2 * d) * in.channels + channel;
+            copyLater(states[d] + 4 * lane, lines + d * 2 * in.lines() * in.channels + channel);
+            if (lane < INNER) {
+                copyLater(weights[d][0] + 8 * lane, in.weights + (long long)row * INNER + 8 * lane);
+            }
+            if (lane < 2) {
+                copyLater(a[d] + 4 * lane, in.a + row + 4 * lane);
+            }
+        }
+        commitCopies();
+    }
+
+    // A lane's part in one of the directions.
+    __device__ void read(int d, Channels& channels, float h[4]) const {
+        int lane = threadIdx.x % WARP, quad = lane % 4;
+        const float2* entering = (const float2*)states[d] + lane;
+        h[0] = entering[0].x, h[1] = entering[0].y, h[2] = entering[WARP].x, h[3] = entering[WARP].y;
+        channels.a = ((const float2*)a[d])[quad];
+#pragma unroll
+        for (int tile = 0; tile < INNER / 8; tile++) {
+            channels.weights[tile] = ((const unsigned*)weights[d][lane / 4])[4 * tile + quad];
+        }
+    }
+};
+
 struct PatchShared {
     Table tables[DIRECTIONS];
     Slab tokens[2][EIGHTS]; // one in work, one on its way
     Sums y[EIGHTS];
+    Ahead ahead[DIRECTIONS];
 };
 static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
 
 // y of a patch. Two warps go along rows, two along columns; each goes in both directions, so that what both add to y meets
 // in registers. At any time each warp has 8 channels of its own.
-extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 4) forward_patches(Operands in,
+extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 4) forward_patches(Operands in,
         const float* states, value* y) {
     PatchShared& shared = *(PatchShared*)dynamic;
     int warp = threadIdx.x / WARP, axis = warp % 2, group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
@@ -24,34 +61,34 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 
     patch.fetch(in, in.tokens, 0, shared.tokens[0]);
     commitCopies();
     shared.tables[warp].fill(in, patch, warp);
-    const float* lines = states + patch.states(in, axis, group) + 2 * quad;
-    int second = (axis ? 1 : 8 * (in.width / STEPS)) * in.channels, opposite = 2 * in.lines() * in.channels;
+    Ahead& ahead = shared.ahead[warp];
+    const float* lines = states + patch.states(in, axis, threadIdx.x % WARP / 2) + threadIdx.x % 2 * 4;
+    auto eightOf = [&](int turn) { return (axis + turn) % 2 * 2 + warp / 2; };
+    ahead.fetch(in, axis, 8 * eightOf(0), lines);
+    waitForCopies();
     Walk walk(axis, group, PITCH);
     float leading = inRegister(LEADING);
 #pragma unroll 1
     for (int first = 0; first < in.channels; first += CHANNELS) {
         int buffer = first / CHANNELS % 2;
-        waitForCopies();
+        bool more = first + CHANNELS < in.channels;
         __syncthreads();
-        if (first + CHANNELS < in.channels) {
+        if (more) {
             patch.fetch(in, in.tokens, first + CHANNELS, shared.tokens[1 - buffer]);
-            commitCopies();
         }
 #pragma unroll 1
         for (int turn = 0; turn < 2; turn++) {
-            int eight = (axis + turn) % 2 * 2 + warp / 2, channel = first + 8 * eight;
+            int eight = eightOf(turn), channel = first + 8 * eight;
             float h[2][4], sums[STEPS][4];
             unsigned u[STEPS][2];
             Channels channels[2];
 #pragma unroll
             for (int d = 0; d < 2; d++) {
-                channels[d].read(in, axis + 2 * d, channel);
-#pragma unroll
-                for (int l = 0; l < 2; l++) {
-                    float2 entering = readPair(lines + d * opposite + l * second + channel); // over ln 2
-                    h[d][2 * l] = entering.x;
-                    h[d][2 * l + 1] = entering.y;
-                }
+                ahead.read(d, channels[d], h[d]);
+            }
+            __syncwarp();
+            if (more || turn == 0) {
+                ahead.fetch(in, axis, first + (turn ? CHANNELS : 0) + 8 * eightOf(turn + 1), lines);
             }
             float2 skip = turn ? make_float2(0, 0) : readPair(in.skip + channel + 2 * quad);
             const Eight* from = shared.tokens[buffer][eight] + walk.start;
@@ -103,6 +140,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 2 : 
             for (int i = 0; i < 2 * STEPS; i++) {
                 *sum(i / 2, i % 2) = make_float2(sums[i / 2][i % 2 * 2], sums[i / 2][i % 2 * 2 + 1]);
             }
+            waitForCopies();
             __syncthreads();
         }
 #pragma unroll
