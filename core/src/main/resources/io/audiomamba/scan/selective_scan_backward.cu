@@ -118,21 +118,37 @@ __device__ void backwardDirection(BackwardShared& shared, const Operands& in, Pa
             for (int i = 0; i < TILE; i++) {
                 su[i] = s[i] * u[i];
             }
+            // A state's results are stored behind the loads for the next one, which would not overtake them.
+            float e, fromDecay, sumB, sumC;
+            auto keep = [&](int n) {
+                adjoint[n] = e;
+                gradA[n] += fromDecay;
+                if (LaneSums::owns()) {
+                    scratch[(LOW_RANK + n) * TILE + LaneSums::position()] = sumB;
+                    scratch[(LOW_RANK + N + n) * TILE + LaneSums::position()] = sumC;
+                }
+            };
 #pragma unroll STATES_AT_ONCE
             for (int n = 0; n < N; n++) {
                 float h = entering;
                 entering = n < N - 1 ? keptState(t, n + 1) : keptState(max(t - 1, 0), 0); // on its way early
                 float decay[TILE], decayed[TILE], b[TILE], c[TILE], gradB[TILE], gradC[TILE];
                 unpack(shared.rows.b[n], tile, b);
+                float ofState = a[n], ofFuture = adjoint[n];
+                if (n > 0) {
+                    keep(n - 1);
+                }
 #pragma unroll
                 for (int j = 0; j < TILE; j++) {
                     int i = nth<REVERSED>(j, TILE);
-                    decay[i] = exp2Fast(s[i] * a[n]);
+                    decay[i] = exp2Fast(s[i] * ofState);
                     decayed[i] = decay[i] * h; // what is left of the state before
                     h = decayed[i] + su[i] * b[i];
                     gradC[i] = g[i] * h;
                 }
-                float sumC = overLanes.of(gradC), e = adjoint[n], fromDecay = 0;
+                sumC = overLanes.of(gradC);
+                e = ofFuture;
+                fromDecay = 0;
                 unpack(shared.rows.c[n], tile, c);
 #pragma unroll
                 for (int j = TILE - 1; j >= 0; j--) {
@@ -141,18 +157,13 @@ __device__ void backwardDirection(BackwardShared& shared, const Operands& in, Pa
                     gradB[i] = su[i] * e;
                     fed[i] += b[i] * e;
                     float ofExponent = decayed[i] * e;
-                    left[i] += LN2 * a[n] * ofExponent;
+                    left[i] += LN2 * ofState * ofExponent;
                     fromDecay += s[i] * ofExponent;
                     e *= decay[i];
                 }
-                adjoint[n] = e;
-                gradA[n] += fromDecay;
-                float sumB = overLanes.of(gradB);
-                if (LaneSums::owns()) {
-                    scratch[(LOW_RANK + n) * TILE + LaneSums::position()] = sumB;
-                    scratch[(LOW_RANK + N + n) * TILE + LaneSums::position()] = sumC;
-                }
+                sumB = overLanes.of(gradB);
             }
+            keep(N - 1);
             if (MANY_STATES) { // meanwhile the registers were needed
                 asm volatile("" ::: "memory");
                 shared.places.gather(in.tokens + start, in.grid, tile, u);
