@@ -63,15 +63,9 @@ final class CudaScan implements ScanKernel {
             ScalarType type = type(given.tokens().scalar_type().intern());
             int device = given.tokens().device().index();
             boolean tensorCores = CudaModule.hasTensorCores(type, device);
-            boolean fused = tensorCores && given.rank() <= HIGHEST_FUSED_RANK;
-            boolean manyStates = given.stateSize() >= MANY_STATES;
             ScanInputs in = given.forKernels(type);
             CudaModule module = CudaModule.of(CudaScan.class, "selective_scan_" + pass + ".cu",
-                    List.of("CHUNK=" + CHUNK, "TILES=" + TILES, "BOTH_AXES=" + BOTH_AXES, "N=" + in.stateSize(),
-                            "R=" + in.rank(), "TYPE=" + CudaModule.code(type),
-                            "MANY_STATES=" + (manyStates ? 1 : 0), "TENSOR_CORES=" + (tensorCores ? 1 : 0),
-                            "FUSED=" + (fused ? 1 : 0)),
-                    device);
+                    definitions(in, CudaModule.code(type), tensorCores), device);
             int rank = tensorCores ? Math.ceilDiv(in.rank(), RANK_STEP) * RANK_STEP : in.rank();
             Tensor weight = torch.empty(new long[] {DIRECTIONS, in.channels(), rank}, in.tokens().options(), null);
             Tensor bias = torch.empty_like(in.dtBias());
@@ -80,9 +74,9 @@ final class CudaScan implements ScanKernel {
             int warps = Math.ceilDiv(in.channels(), WARP);
             int threads = Math.min(module.mostThreads(pass + "_merged"), warps * WARP);
             int chunks = Math.ceilDiv(in.height() * in.width(), CHUNK);
-            boolean whole = manyStates && chunks > 1
+            boolean whole = manyStates(in) && chunks > 1
                     && (long) AXES * in.batch() * warps >= (long) BUSY * module.multiprocessors();
-            return new Launch(in, weight, fused, module,
+            return new Launch(in, weight, fuses(in, tensorCores), module,
                     new Struct(List.of(in.tokens(), in.projections(), weight, bias, in.aLogs(), in.skip()),
                             in.height(), in.width(), in.channels()),
                     threads, Math.ceilDiv(in.channels(), threads), chunks, whole);
@@ -157,6 +151,21 @@ final class CudaScan implements ScanKernel {
             module.launch(kernel, extent,
                     Stream.concat(Stream.of(operands), Arrays.stream(arguments)).toArray());
         }
+    }
+
+    /** What the kernels are compiled for. */
+    static List<String> definitions(ScanInputs in, int type, boolean tensorCores) {
+        return List.of("CHUNK=" + CHUNK, "TILES=" + TILES, "BOTH_AXES=" + BOTH_AXES, "N=" + in.stateSize(),
+                "R=" + in.rank(), "TYPE=" + type, "MANY_STATES=" + (manyStates(in) ? 1 : 0),
+                "TENSOR_CORES=" + (tensorCores ? 1 : 0), "FUSED=" + (fuses(in, tensorCores) ? 1 : 0));
+    }
+
+    private static boolean manyStates(ScanInputs in) {
+        return in.stateSize() >= MANY_STATES;
+    }
+
+    private static boolean fuses(ScanInputs in, boolean tensorCores) {
+        return tensorCores && in.rank() <= HIGHEST_FUSED_RANK;
     }
 
     /**

@@ -1,14 +1,15 @@
-// As much of CUDA as the scan over patches needs, on a CPU: a thread for each of a block's, one block after the other. What
+// As much of CUDA as the scan's kernels need, on a CPU: a thread for each of a block's, one block after the other. What
 // threads read of one another they read between two barriers, so sanitizers see who forgot one.
 #pragma once
 
 #include <algorithm>
-#include <barrier>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <memory>
+#include <mutex>
+#include <pthread.h>
 #include <thread>
 #include <vector>
 
@@ -49,21 +50,50 @@ inline unsigned __float_as_uint(float x) { return bits<unsigned>(x); }
 using std::max;
 using std::min;
 
+// Barriers of libstdc++ have state in common, so that sanitizers take threads for ordered that are not.
+class Barrier {
+    pthread_barrier_t barrier;
+
+public:
+    explicit Barrier(unsigned threads) { pthread_barrier_init(&barrier, nullptr, threads); }
+    ~Barrier() { pthread_barrier_destroy(&barrier); }
+    void await() { pthread_barrier_wait(&barrier); }
+};
+
+// At which a thread may also arrive without waiting.
+class PairBarrier {
+    std::mutex mutex;
+    std::condition_variable complete;
+    int arrived = 0, rounds = 0;
+
+public:
+    void arrive(bool waits) {
+        std::unique_lock<std::mutex> lock(mutex);
+        int round = rounds;
+        if (++arrived == 2 * 32) {
+            arrived = 0;
+            rounds++;
+            complete.notify_all();
+        }
+        complete.wait(lock, [&] { return !waits || rounds > round; });
+    }
+};
+
 // What lanes of a warp show one another.
 struct Warp {
-    std::barrier<> barrier{32};
+    Barrier barrier{32};
     unsigned shown[32][6];
 };
 
 inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 inline thread_local unsigned lane;
 inline thread_local Warp* warp;
-inline thread_local std::barrier<>* block;
-inline thread_local std::deque<std::barrier<>>* pairs; // barriers of two warps
+inline thread_local Barrier* block;
+inline thread_local PairBarrier* pairs; // barriers of two warps
 inline char* dynamicMemory;
 
-inline void __syncthreads() { block->arrive_and_wait(); }
-inline void __syncwarp() { warp->barrier.arrive_and_wait(); }
+inline void __syncthreads() { block->await(); }
+inline void __syncwarp() { warp->barrier.await(); }
 
 template <typename T>
 T ofLane(T x, unsigned source) {
@@ -80,6 +110,15 @@ T __shfl_up_sync(unsigned, T x, unsigned distance) { return ofLane(x, lane >= di
 template <typename T>
 T __shfl_xor_sync(unsigned, T x, unsigned distance) { return ofLane(x, lane ^ distance); }
 
+inline unsigned __byte_perm(unsigned x, unsigned y, unsigned selector) {
+    unsigned long long bytes = x | (unsigned long long)y << 32;
+    unsigned result = 0;
+    for (int i = 0; i < 4; i++) {
+        result |= (unsigned)(bytes >> (selector >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+    }
+    return result;
+}
+
 template <typename T>
 T __ldg(const T* from) { return *from; }
 // Not atomic: no two threads may add to the same number without a barrier between them.
@@ -95,11 +134,8 @@ void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
                         (char*)std::aligned_alloc(LINE, (dynamicBytes + LINE) / LINE * LINE), std::free);
                 std::memset(memory.get(), 0xff, dynamicBytes); // not a number
                 dynamicMemory = memory.get();
-                std::barrier<> ofBlock(threads);
-                std::deque<std::barrier<>> ofPairs;
-                for (int i = 0; i < 16; i++) {
-                    ofPairs.emplace_back(2 * 32);
-                }
+                Barrier ofBlock(threads);
+                PairBarrier ofPairs[16];
                 std::vector<std::unique_ptr<Warp>> warps;
                 std::vector<std::thread> running;
                 for (unsigned t = 0; t < threads; t++) {
@@ -108,7 +144,7 @@ void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
                     }
                     running.emplace_back([&, x, y, z, t, mine = warps.back().get()] {
                         threadIdx = {t, 0, 0}, blockIdx = {x, y, z}, blockDim = {threads, 1, 1}, gridDim = blocks;
-                        lane = t % 32, warp = mine, block = &ofBlock, pairs = &ofPairs;
+                        lane = t % 32, warp = mine, block = &ofBlock, pairs = ofPairs;
                         kernel();
                     });
                 }

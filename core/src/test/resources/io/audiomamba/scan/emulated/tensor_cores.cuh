@@ -35,8 +35,15 @@ void multiplyAdd(float d[4], unsigned a0, unsigned a1, unsigned b) {
     multiplyAddShown(d, {a0, a1, b}, 8, [](int row, int k) { return half(shownBy(row % 8, k / 2, row / 8), k % 2); },
             [](int k, int column) { return half(shownBy(column, k / 2, 2), k % 2); });
 }
+
+inline unsigned tf32(float x) { return __float_as_uint(x) & 0xffffe000u; }
+
+void multiplyAdd(float d[4], float a0, float a1, float b) {
+    multiplyAddShown(d, {tf32(a0), tf32(a1), tf32(b)}, 4,
+            [](int row, int k) { return __uint_as_float(shownBy(row % 8, k, row / 8)); },
+            [](int k, int column) { return __uint_as_float(shownBy(column, k, 2)); });
+}
 void multiplyAdd(float d[4], float a0, float a1, float a2, float a3, float b0, float b1) {
-    auto tf32 = [](float x) { return __float_as_uint(x) & 0xffffe000u; };
     multiplyAddShown(d, {tf32(a0), tf32(a1), tf32(a2), tf32(a3), tf32(b0), tf32(b1)}, 8,
             [](int row, int k) { return __uint_as_float(shownBy(row % 8, k % 4, row / 8 + k / 4 * 2)); },
             [](int k, int column) { return __uint_as_float(shownBy(column, k % 4, 4 + k / 4)); });
@@ -49,12 +56,12 @@ inline void aligned(const void* address) {
 }
 
 // Rows of matrix i are at the addresses that lanes 8 i to 8 i + 7 give.
-inline void loadFour(unsigned a[4], const value* row, bool transposed) {
+inline void load(unsigned* a, int matrices, const value* row, bool transposed) {
     aligned(row);
     warp->shown[lane][0] = (unsigned)(size_t)row;
     warp->shown[lane][1] = (unsigned)((size_t)row >> 32);
     __syncwarp();
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < matrices; i++) {
         auto at = [&](unsigned r, unsigned c) {
             const unsigned* address = warp->shown[8 * i + r];
             return (unsigned)((const value*)(address[0] | (size_t)address[1] << 32))[c].bits;
@@ -64,8 +71,13 @@ inline void loadFour(unsigned a[4], const value* row, bool transposed) {
     }
     __syncwarp();
 }
-void loadMatrices(unsigned a[4], const value* row) { loadFour(a, row, false); }
-void loadTransposed(unsigned a[4], const value* row) { loadFour(a, row, true); }
+void loadMatrices(unsigned a[4], const value* row) { load(a, 4, row, false); }
+void loadTransposed(unsigned a[4], const value* row) { load(a, 4, row, true); }
+void loadTransposed(unsigned& a0, unsigned& a1, const value* row) {
+    unsigned a[2];
+    load(a, 2, row, true);
+    a0 = a[0], a1 = a[1];
+}
 
 unsigned transposed(unsigned x) {
     warp->shown[lane][0] = x;
@@ -103,5 +115,5 @@ void commitCopies() {
 }
 void waitForCopies() { copyAll(committed); }
 
-void arrive(int barrier) { (void)pairs->at(barrier).arrive(); }
-void await(int barrier) { pairs->at(barrier).arrive_and_wait(); }
+void arrive(int barrier) { pairs[barrier].arrive(false); }
+void await(int barrier) { pairs[barrier].arrive(true); }
