@@ -236,6 +236,12 @@ struct alignas(16) Table {
 
 __device__ inline float2 readPair(const float* from) { return __ldg((const float2*)from); }
 
+// A lane's part, of both its lines, of what enters a warp's lines in 8 channels.
+__device__ inline void readEntering(const float lines[LINES * 8], float x[4]) {
+    const float2* own = (const float2*)lines + threadIdx.x % WARP;
+    x[0] = own[0].x, x[1] = own[0].y, x[2] = own[WARP].x, x[3] = own[WARP].y;
+}
+
 // What a lane needs of 8 channels in a direction, for its two.
 struct Channels {
     float2 a;

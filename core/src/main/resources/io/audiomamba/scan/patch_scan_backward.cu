@@ -126,7 +126,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     auto fetchAdjoints = [&](int from) { copyLater(entering.adjoints + 4 * lane, adjoints + from); };
     auto lineOf = [&](const Patch& patch) { return (int)patch.states(in, k, lane / 2) + lane % 2 * 4; };
     // Where a warp waits, in a turn behind the first, for the one that had its channels in the turn before.
-    auto barrierOf = [](int turn, int warp) { return turn * DIRECTIONS - 3 + warp; };
+    auto barrierOf = [](int turn, int warp) { return 1 + (turn - 1) * DIRECTIONS + warp; };
     int buffer = 0;
     Patch patch(in, blockIdx.x);
     patch.fetch(in, in.tokens, 0, shared.tokens[buffer]);
@@ -165,8 +165,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 int channelThen = (turns ? first : firstThen) + 8 * ((turn + 1) % EIGHTS ^ k);
                 int lineOfNext = (turns ? line : lineThen) + channelThen;
                 float s[STEPS][4], h[STEPS + 1][4]; // before and after each step
-                const float2* entered = (const float2*)entering.states + lane;
-                h[0][0] = entered[0].x, h[0][1] = entered[0].y, h[0][2] = entered[WARP].x, h[0][3] = entered[WARP].y;
+                readEntering(entering.states, h[0]);
                 __syncwarp();
                 fetchStates(lineOfNext);
                 copyLater(&shared.tokens[1 - buffer][turn][Patch::ownSlot()], in.tokens + ownThen + 8 * turn);
@@ -195,8 +194,12 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                     }
                 }
                 u -= stride;
-                entered = (const float2*)entering.adjoints + lane;
-                float e[4] = {LN2 * entered[0].x, LN2 * entered[0].y, LN2 * entered[WARP].x, LN2 * entered[WARP].y};
+                float e[4];
+                readEntering(entering.adjoints, e);
+#pragma unroll
+                for (int v = 0; v < 4; v++) {
+                    e[v] *= LN2;
+                }
                 __syncwarp();
                 fetchAdjoints(lineOfNext);
                 commitCopies();

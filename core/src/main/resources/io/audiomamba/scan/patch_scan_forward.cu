@@ -33,8 +33,7 @@ struct alignas(16) Ahead {
     // A lane's part in one of the directions.
     __device__ void read(int d, Channels& channels, float h[4]) const {
         int lane = threadIdx.x % WARP, quad = lane % 4;
-        const float2* entering = (const float2*)states[d] + lane;
-        h[0] = entering[0].x, h[1] = entering[0].y, h[2] = entering[WARP].x, h[3] = entering[WARP].y;
+        readEntering(states[d], h);
         channels.a = ((const float2*)a[d])[quad];
 #pragma unroll
         for (int tile = 0; tile < INNER / 8; tile++) {

@@ -56,7 +56,7 @@ inline void aligned(const void* address) {
 }
 
 // Rows of matrix i are at the addresses that lanes 8 i to 8 i + 7 give.
-inline void load(unsigned* a, int matrices, const value* row, bool transposed) {
+inline void loadRows(unsigned* a, int matrices, const value* row, bool transposed) {
     aligned(row);
     warp->shown[lane][0] = (unsigned)(size_t)row;
     warp->shown[lane][1] = (unsigned)((size_t)row >> 32);
@@ -71,11 +71,11 @@ inline void load(unsigned* a, int matrices, const value* row, bool transposed) {
     }
     __syncwarp();
 }
-void loadMatrices(unsigned a[4], const value* row) { load(a, 4, row, false); }
-void loadTransposed(unsigned a[4], const value* row) { load(a, 4, row, true); }
+void loadMatrices(unsigned a[4], const value* row) { loadRows(a, 4, row, false); }
+void loadTransposed(unsigned a[4], const value* row) { loadRows(a, 4, row, true); }
 void loadTransposed(unsigned& a0, unsigned& a1, const value* row) {
     unsigned a[2];
-    load(a, 2, row, true);
+    loadRows(a, 2, row, true);
     a0 = a[0], a1 = a[1];
 }
 
