@@ -28,8 +28,10 @@ final class PatchScan {
     private static final int CHANNELS = 32;
     private static final int PATCH_WARPS = 4;
     private static final int WARP = 32;
-    /** Of a block in {@code borders.cuh}: warps times channels, at most, and lines in a row. */
-    private static final int BORDER_WARPS_TIMES_CHANNELS = 128;
+    /** As in {@code borders.cuh}: warps of a block, at most, channels of one, and what a thread remembers of a line, in bytes. */
+    private static final int BORDER_WARPS = 8;
+    private static final int WARP_CHANNELS = 16;
+    private static final int REMEMBERED = 64;
     private static final int LONGEST_RUN = 4;
     /** B, C, and no more than 16 columns in all: above, the low rank's gradients do not fit. */
     private static final int HIGHEST_FUSED_RANK = 14;
@@ -73,7 +75,7 @@ final class PatchScan {
     /** What the kernels are compiled for, but for the type and the shared memory. */
     static List<String> definitions(ScanInputs in) {
         return List.of("N=1", "FUSED=" + (fused(in) ? 1 : 0), "R=" + in.rank(),
-                "BORDER_CHANNELS=" + borderChannels(in), "BORDER_WARPS=" + mostBorderWarps(in));
+                "BORDER_CHANNELS=" + borderChannels(in));
     }
 
     /** From an address on that whole vectors can be read from. */
@@ -97,14 +99,15 @@ final class PatchScan {
 
     /** Whether the GPU has the shared memory. */
     static boolean fits(ScanInputs in) {
-        return backwardBytes(in) + skipBytes(in) <= CudaModule.mostSharedBytes(in.tokens().device().index());
+        int most = CudaModule.mostSharedBytes(in.tokens().device().index());
+        return backwardBytes(in) <= most && Borders.of(in).sharedBytes() + Borders.DECLARED <= most;
     }
 
     static ScanKernel.Result forward(ScanInputs inputs, boolean withBackward) {
         PatchScan scan = new PatchScan(inputs, "forward", forwardBytes(inputs));
         Tensor states = scan.borders("forward_borders");
         Tensor merged = torch.empty_like(scan.in.tokens());
-        scan.launch("forward_patches", scan.overPatches(scan.patches(), 0), states, merged);
+        scan.launch("forward_patches", scan.overPatches(scan.patches()), states, merged);
         return new ScanKernel.Result(merged, withBackward ? states : null);
     }
 
@@ -121,25 +124,52 @@ final class PatchScan {
         Tensor projections = torch.empty(new long[] {tokens, DIRECTIONS, 2 + (fused ? in.rank() : 0)},
                 in.projections().options(), null);
         int blocks = Math.min(scan.patches(), BLOCKS_A_MULTIPROCESSOR * scan.module.multiprocessors());
-        Tensor parameters = torch.zeros(
+        Tensor parameters = torch.empty(
                 new long[] {blocks, DIRECTIONS, BEFORE_RANK + (fused ? in.rank() : 0), in.channels()},
-                in.dtBias().options());
-        scan.launch("backward_patches", scan.overPatches(blocks, skipBytes(in)), grad, states, adjoints,
+                in.dtBias().options(), null);
+        scan.launch("backward_patches", scan.overPatches(blocks), grad, states, adjoints,
                 new Struct(Arrays.asList(gradTokens, projections, gradients.steps(), parameters)), scan.patches());
         return gradients.deliver(scan.module, gradTokens, projections, parameters).inTypesOf(inputs);
     }
 
+    /**
+     * How the kernels that look for what enters lines go along them.
+     *
+     * @param run   lines that a thread goes along, one after the other
+     * @param teams of a block's warps
+     */
+    private record Borders(ScanInputs in, int run, int teams) {
+
+        /** Shared memory that the kernels themselves declare, in bytes. */
+        static final int DECLARED = 2 * BORDER_WARPS * WARP_CHANNELS * Float.BYTES;
+
+        static Borders of(ScanInputs in) {
+            int run = Math.min(LONGEST_RUN, Math.ceilDiv(lines(in), LINES));
+            return new Borders(in, run,
+                    Math.min(BORDER_WARPS / team(in), Math.ceilDiv(lines(in), LINES * run)));
+        }
+
+        static int team(ScanInputs in) {
+            return borderChannels(in) / WARP_CHANNELS;
+        }
+
+        int threads() {
+            return WARP * team(in) * teams;
+        }
+
+        int sharedBytes() {
+            return teams * teamBytes(in) + (run - 1) * threads() * REMEMBERED;
+        }
+    }
+
     /** What enters each line, (B, 4, lines, D): states over ln 2, or adjoints that a kernel makes of {@code operand}. */
     private Tensor borders(String kernel, Tensor... operand) {
-        int lines = in.height() * in.width() / STEPS;
-        int run = Math.min(LONGEST_RUN, Math.ceilDiv(lines, LINES));
-        int threads = WARP * Math.min(mostBorderWarps(in), Math.ceilDiv(lines, LINES * run));
-        int remembered = borderChannels(in) / 4 * VECTOR; // by a thread for each line of its run
-        Tensor entering = uninitialised((long) in.batch() * DIRECTIONS * lines * in.channels());
+        Borders borders = Borders.of(in);
+        Tensor entering = uninitialised((long) in.batch() * DIRECTIONS * lines(in) * in.channels());
         launch(kernel,
-                new Extent(in.channels() / borderChannels(in), DIRECTIONS, in.batch(), threads,
-                        run * threads * remembered),
-                Stream.concat(Stream.of(operand), Stream.of(entering, run)).toArray());
+                new Extent(in.channels() / borderChannels(in), DIRECTIONS, in.batch(), borders.threads(),
+                        borders.sharedBytes()),
+                Stream.concat(Stream.of(operand), Stream.of(entering, borders.run())).toArray());
         return entering;
     }
 
@@ -147,8 +177,8 @@ final class PatchScan {
         module.launch(kernel, extent, Stream.concat(Stream.of(operands), Stream.of(arguments)).toArray());
     }
 
-    private Extent overPatches(int blocks, int more) {
-        return new Extent(blocks, 1, 1, PATCH_WARPS * WARP, sharedBytes + more);
+    private Extent overPatches(int blocks) {
+        return new Extent(blocks, 1, 1, PATCH_WARPS * WARP, sharedBytes);
     }
 
     private int patches() {
@@ -160,13 +190,13 @@ final class PatchScan {
         return torch.empty(new long[] {numbers}, in.dtBias().options(), null);
     }
 
-    /** Channels of a block that looks for borders: more, where each block reads wide projections. */
-    private static int borderChannels(ScanInputs in) {
-        return inner(in) > 16 ? 32 : 16;
+    private static int lines(ScanInputs in) {
+        return in.height() * in.width() / STEPS;
     }
 
-    private static int mostBorderWarps(ScanInputs in) {
-        return BORDER_WARPS_TIMES_CHANNELS / borderChannels(in);
+    /** Channels of a block that looks for what enters lines: more read fewer projections, and whole lines of memory. */
+    private static int borderChannels(ScanInputs in) {
+        return in.channels() % (2 * CHANNELS) == 0 ? 2 * CHANNELS : CHANNELS;
     }
 
     private static boolean fused(ScanInputs in) {
@@ -194,17 +224,20 @@ final class PatchScan {
         return tables(in) + 4 * slabs() + 2 * slabs() + entering + held;
     }
 
-    /** The skip connection's weights, behind the rest. */
-    private static int skipBytes(ScanInputs in) {
-        return in.channels() * Float.BYTES;
+    /** Of a team of warps that looks for what enters lines: rows and tokens of lines. */
+    static int teamBytes(ScanInputs in) {
+        return rows(in) + LINES * (STEPS * borderChannels(in) / 8 + 2) * VECTOR;
     }
 
     private static int tables(ScanInputs in) {
-        int rows = LINES * (STEPS * inner(in) / 8 + 1) * VECTOR;
-        return DIRECTIONS * (rows + LINES * STEPS / 2 * VECTOR);
+        return DIRECTIONS * (rows(in) + LINES * STEPS / 2 * VECTOR);
+    }
+
+    private static int rows(ScanInputs in) {
+        return LINES * (STEPS * inner(in) / 8 + 1) * VECTOR;
     }
 
     private static int slabs() {
-        return CHANNELS * ROWS * (COLUMNS + 1) * Short.BYTES;
+        return CHANNELS / 8 * (ROWS * (COLUMNS + 1) + 2) * VECTOR;
     }
 }

@@ -1,5 +1,6 @@
 // States, over ln 2, that enter each line of tokens, in all four directions; or, against time, adjoints. A block has
-// BORDER_CHANNELS channels and at most BORDER_WARPS warps; a thread goes along two runs of `run` lines, line after line.
+// BORDER_CHANNELS channels of an image and goes along all its lines in one direction. Its warps are in teams: those of a team
+// have the same lines, and 16 channels each, side by side, so that memory is asked for many neighbouring bytes at a time.
 
 #include "patch.cuh"
 
@@ -20,28 +21,19 @@ struct Position {
     }
 };
 
-// A block goes along all lines of an image in one direction. A thread has, on the way, two lines, of neighbouring runs, and
-// its own channels, of which pair t is the columns that it has of product t. Of its numbers, number 4 t + 2 line + i is of its
-// channel 2 t + i.
-constexpr int OWN = BORDER_CHANNELS / 4, TILES = BORDER_CHANNELS / 8, NUMBERS = 4 * TILES;
-static_assert(BORDER_WARPS <= 8, "a group of lanes for each");
-constexpr int BORDER_BLOCKS = 16 / BORDER_WARPS; // of a multiprocessor: 16 warps of 128 registers
-// Steps whose operands are on their way together: as many as the registers hold.
-constexpr int TOGETHER = TILES == 2 ? STEPS : STEPS / 4;
+constexpr int BORDER_WARPS = 8, BORDER_BLOCKS = 2; // of a block, at most; of a multiprocessor
+constexpr int WARP_CHANNELS = 16;
+constexpr int TEAM = BORDER_CHANNELS / WARP_CHANNELS, TEAMS = BORDER_WARPS / TEAM;
+constexpr int ABREAST = TEAM * WARP / LINES; // threads that copy one line, each 8 channels of all its tokens
+// A thread has two lines, of neighbouring runs, and its own channels, of which pair t is the columns that it has of product t. Of
+// its numbers, number 4 t + 2 line + i is of its channel 2 t + i.
+constexpr int OWN = WARP_CHANNELS / 4, TILES = OWN / 2, NUMBERS = 2 * OWN;
+constexpr int PART = STEPS / 2; // tokens of a line that come together
 
-// A token's values in a lane's own channels.
-struct Own {
-    unsigned pairs[TILES];
-
-    __device__ void read(const value* from) {
-        if (TILES == 2) {
-            uint2 all = __ldg((const uint2*)from);
-            pairs[0] = all.x, pairs[1] = all.y;
-        } else {
-            uint4 all = __ldg((const uint4*)from);
-            pairs[0] = all.x, pairs[1] = all.y, pairs[TILES - 2] = all.z, pairs[TILES - 1] = all.w;
-        }
-    }
+// What a team needs of its lines: half of each is in work, the other half on its way.
+struct TeamShared {
+    Rows rows;
+    Eight tokens[LINES][STEPS * ABREAST + 2]; // two more, to keep lines in different banks
 };
 
 __device__ float4 four(const float* x) { return make_float4(x[0], x[1], x[2], x[3]); }
@@ -65,37 +57,92 @@ __device__ void throughGroups(float factor[OWN], float added[OWN]) {
 
 template <bool ADJOINT>
 __device__ void borders(const Operands& in, const value* from, float* states, int run) {
-    float4* onTheWay = (float4*)dynamic + threadIdx.x; // (run, 2 TILES, threads)
-    __shared__ float4 throughWarps[BORDER_WARPS][2][BORDER_CHANNELS / 4]; // factors, what is added, by all lines of a warp
-    int warp = threadIdx.x / WARP, warps = blockDim.x / WARP;
+    int team = threadIdx.x / (TEAM * WARP), teams = blockDim.x / (TEAM * WARP);
+    TeamShared& shared = ((TeamShared*)dynamic)[team];
+    float4* onTheWay = (float4*)((TeamShared*)dynamic + teams) + threadIdx.x; // (run - 1, 2 TILES, threads)
+    __shared__ float4 throughTeams[TEAMS][2][BORDER_CHANNELS / 4]; // factors, what is added, by all lines of a team
     int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
-    int k = blockIdx.y, channel = blockIdx.x * BORDER_CHANNELS + OWN * quad;
+    int ofTeam = threadIdx.x / WARP % TEAM * WARP_CHANNELS, ofBlock = ofTeam + OWN * quad; // a warp's, a thread's first channel
+    int k = blockIdx.y, first = blockIdx.x * BORDER_CHANNELS;
     bool columns = k % 2, back = (k >= 2) != ADJOINT;
     int majors = columns ? in.width : in.height, perMajor = (columns ? in.height : in.width) / STEPS;
     int stride = (columns ? in.width : 1) * (back ? -1 : 1); // from a token to the next
     int tokenStride = stride * in.channels, rowStride = stride * DIRECTIONS * ROW;
-    from += (long long)blockIdx.z * in.length() * in.channels + channel;
-    const value* rows = in.projections + ((long long)blockIdx.z * in.length() * DIRECTIONS + k) * ROW;
-    states += (long long)(blockIdx.z * DIRECTIONS + k) * in.lines() * in.channels + channel;
+    int together = teams * LINES * run; // lines of all teams, behind which the next begin
+    states += (long long)(blockIdx.z * DIRECTIONS + k) * in.lines() * in.channels + first + ofBlock;
     unsigned weights[TILES][INNER / 8];
     float a[OWN];
 #pragma unroll
     for (int tile = 0; tile < TILES; tile++) {
-        readWeights(in, k, blockIdx.x * BORDER_CHANNELS + OWN * (group / 2) + 2 * tile + group % 2, weights[tile]);
-        float2 twoA = __ldg((const float2*)(in.a + k * in.channels + channel) + tile);
+        readWeights(in, k, first + ofTeam + OWN * (group / 2) + 2 * tile + group % 2, weights[tile]);
+        float2 twoA = __ldg((const float2*)(in.a + k * in.channels + first + ofBlock) + tile);
         a[2 * tile] = twoA.x;
         a[2 * tile + 1] = twoA.y;
     }
+
+    // Copies: a thread with its mates those of one line, that lane `slot` % 8 * 4 and three more work on.
+    int slot = threadIdx.x / ABREAST % LINES, mate = threadIdx.x % ABREAST;
+    from += (long long)blockIdx.z * in.length() * in.channels + first + 8 * mate;
+    const value* projections = in.projections + ((long long)blockIdx.z * in.length() * DIRECTIONS + k) * ROW;
+    auto position = [&](int line) {
+        int at = min(line, in.lines() - 1);
+        return Position(back ? in.lines() - 1 - at : at, perMajor, back);
+    };
+    int lineToCopy = (team * LINES + slot % 8 * 2 + slot / 8) * run, copiedOfRun = 0;
+    Position place = position(lineToCopy);
+    const value *tokens, *rows; // the first of the line that is copied
+    auto copyPart = [&](int part) {
+        if (part == 0) {
+            int token = columns ? place.minor * in.width + place.major : place.major * in.width + place.minor;
+            tokens = from + (long long)token * in.channels;
+            rows = projections + (long long)token * (DIRECTIONS * ROW);
+            if (++copiedOfRun == run) {
+                copiedOfRun = 0;
+                lineToCopy += together;
+                place = position(lineToCopy);
+            } else {
+                place.next(perMajor, majors, back);
+            }
+        }
+        int begin = part * PART;
+#pragma unroll
+        for (int j = begin; j < begin + PART; j++) {
+            copyLater(&shared.tokens[slot][j * ABREAST + mate], tokens + j * tokenStride);
+        }
+        if (ROW == INNER) { // whole vectors
+#pragma unroll
+            for (int i = 0; i < PART * Rows::VECTORS; i += ABREAST) {
+                int j = begin + (i + mate) / Rows::VECTORS, vector = (i + mate) % Rows::VECTORS;
+                if (i + mate < PART * Rows::VECTORS) {
+                    copyLater(shared.rows.at(slot, j) + vector, rows + j * rowStride + 8 * vector);
+                }
+            }
+        } else {
+#pragma unroll
+            for (int j = begin; j < begin + PART; j++) {
+#pragma unroll
+                for (int word = 0; word < ROW / 2; word += ABREAST) {
+                    if (word + ABREAST <= ROW / 2 || word + mate < ROW / 2) { // known but for the last
+                        copyWordLater((unsigned*)shared.rows.at(slot, j) + word + mate, rows + j * rowStride + 2 * (word + mate));
+                    }
+                }
+            }
+        }
+        commitCopies();
+    };
+    if (ROW < INNER) { // zeros behind each row
+        for (int i = threadIdx.x % (TEAM * WARP); i < LINES * Rows::LINE; i += TEAM * WARP) {
+            *(uint4*)&shared.rows.of[i] = make_uint4(0, 0, 0, 0);
+        }
+        __syncthreads();
+    }
+    copyPart(0);
+
     // The product of a line's projections with this matrix has B, or C, in all columns.
     unsigned ofMatrices = quad == MATRICES_QUAD ? ONES & (ADJOINT ? 0xffff0000u : 0xffffu) : 0;
     float leading = inRegister(LEADING), entering[OWN] = {};
-    for (int first = 0; first < in.lines(); first += warps * LINES * run) {
-        int line = first + (warp * LINES + 2 * group) * run;
-        auto place = [&](int second) {
-            int at = min(line + second * run, in.lines() - 1);
-            return Position(back ? in.lines() - 1 - at : at, perMajor, back);
-        };
-        Position positions[2] = {place(0), place(1)};
+    const char* own = (const char*)shared.tokens[group] + 2 * ofBlock;
+    for (int begin = 0; begin < in.lines(); begin += together) {
         float factor[NUMBERS], state[NUMBERS] = {};
 #pragma unroll
         for (int e = 0; e < NUMBERS; e++) {
@@ -103,82 +150,74 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
         }
 #pragma unroll 1
         for (int i = 0; i < run; i++) {
-            const value *x[2], *r[2];
+            if (i > 0) {
 #pragma unroll
-            for (int tile = 0; tile < TILES; tile++) {
-                onTheWay[(2 * TILES * i + tile) * blockDim.x] = four(factor + 4 * tile);
-                onTheWay[(2 * TILES * i + TILES + tile) * blockDim.x] = four(state + 4 * tile);
-            }
-#pragma unroll
-            for (int l = 0; l < 2; l++) {
-                Position& p = positions[l];
-                int token = columns ? p.minor * in.width + p.major : p.major * in.width + p.minor;
-                x[l] = from + (long long)token * in.channels;
-                r[l] = rows + (long long)token * (DIRECTIONS * ROW);
-                p.next(perMajor, majors, back);
-            }
-#pragma unroll
-            for (int begin = 0; begin < STEPS; begin += TOGETHER) {
-                Own values[TOGETHER][2];
-                unsigned row[TOGETHER][INNER / 4];
-#pragma unroll
-                for (int l = 0; l < 2; l++) {
-#pragma unroll
-                    for (int j = 0; j < TOGETHER; j++) {
-                        values[j][l].read(x[l] + (begin + j) * tokenStride);
-#pragma unroll
-                        for (int tile = 0; tile < INNER / 8; tile++) {
-                            int pair = 4 * tile + quad;
-                            bool there = 4 * tile + 3 < ROW / 2 || pair < ROW / 2; // known but for the last tile
-                            row[j][2 * tile + l] =
-                                    there ? __ldg((const unsigned*)(r[l] + (begin + j) * rowStride) + pair) : 0;
-                        }
-                    }
+                for (int tile = 0; tile < TILES; tile++) {
+                    onTheWay[(2 * TILES * (i - 1) + tile) * blockDim.x] = four(factor + 4 * tile);
+                    onTheWay[(2 * TILES * (i - 1) + TILES + tile) * blockDim.x] = four(state + 4 * tile);
                 }
+            }
 #pragma unroll
-                for (int j = 0; j < TOGETHER; j++) {
-                    unsigned* rowsMatrices = row[j] + 2 * MATRICES_TILE;
-                    float fed[4] = {}; // B, or C, of each line, twice
-                    multiplyAdd(fed, rowsMatrices[0], rowsMatrices[1], ofMatrices);
+            for (int part = 0; part < STEPS / PART; part++) {
+                waitForCopies();
+                meet(1 + team, TEAM * WARP); // all copies of the team are there, and what the next go over has been read
+                copyPart(1 - part);
 #pragma unroll
-                    for (int l = 0; l < 2; l++) {
-                        rowsMatrices[l] = quad == MATRICES_QUAD ? ONES : rowsMatrices[l];
-                    }
+                for (int pair = part * PART / 2; pair < (part + 1) * PART / 2; pair++) {
+                    unsigned row[2][INNER / 4];
+                    shared.rows.read(pair, row);
 #pragma unroll
-                    for (int tile = 0; tile < TILES; tile++) {
-                        float s[4];
-                        project(row[j], weights[tile], s);
+                    for (int step = 0; step < 2; step++) {
+                        uint2 u[2];
 #pragma unroll
-                        for (int v = 0; v < 4; v++) {
-                            int e = 4 * tile + v;
-                            unsigned pair = values[j][v / 2].pairs[tile];
-                            float u = v % 2 ? high(pair) : low(pair);
-                            s[v] = softplus2(s[v], leading);
-                            float decay = exp2Fast(a[2 * tile + v % 2] * s[v]);
-                            state[e] = ADJOINT ? decay * (state[e] + u * fed[v]) : decay * state[e] + s[v] * u * fed[v];
-                            factor[e] *= decay;
+                        for (int l = 0; l < 2; l++) {
+                            u[l] = *(const uint2*)(own + (2 * pair + step) * (BORDER_CHANNELS * sizeof(value))
+                                    + l * 8 * sizeof(shared.tokens[0]));
+                        }
+                        unsigned* rowsMatrices = row[step] + 2 * MATRICES_TILE;
+                        float fed[4] = {}; // B, or C, of each line, twice
+                        multiplyAdd(fed, rowsMatrices[0], rowsMatrices[1], ofMatrices);
+#pragma unroll
+                        for (int l = 0; l < 2; l++) {
+                            rowsMatrices[l] = quad == MATRICES_QUAD ? ONES : rowsMatrices[l];
+                        }
+#pragma unroll
+                        for (int tile = 0; tile < TILES; tile++) {
+                            float s[4];
+                            project(row[step], weights[tile], s);
+#pragma unroll
+                            for (int v = 0; v < 4; v++) {
+                                int e = 4 * tile + v;
+                                unsigned both = tile ? u[v / 2].y : u[v / 2].x;
+                                float x = v % 2 ? high(both) : low(both);
+                                s[v] = softplus2(s[v], leading);
+                                float decay = exp2Fast(a[2 * tile + v % 2] * s[v]);
+                                state[e] = ADJOINT ? decay * (state[e] + x * fed[v]) : decay * state[e] + s[v] * x * fed[v];
+                                factor[e] *= decay;
+                            }
                         }
                     }
                 }
             }
         }
-        // From the warp's beginning to the beginning of each run: through a lane's two, then over lanes.
+        // From the team's beginning to the beginning of each run: through a thread's two, then over groups of lanes.
+        auto firstOf = [](int c) { return c / 2 * 4 + c % 2; }; // number of the first line; behind it by 2 is the second's
         float through[OWN], added[OWN];
 #pragma unroll
         for (int c = 0; c < OWN; c++) {
-            int e = c / 2 * 4 + c % 2;
+            int e = firstOf(c);
             through[c] = factor[e] * factor[e + 2];
             added[c] = factor[e + 2] * state[e] + state[e + 2];
         }
         throughGroups(through, added);
-        __syncthreads(); // all have read what warps left before
+        __syncthreads(); // all have read what teams left before
+        if (group == 7) {
+            throughTeams[team][0][ofBlock / 4] = four(through);
+            throughTeams[team][1][ofBlock / 4] = four(added);
+        }
 #pragma unroll
         for (int c = 0; c < OWN; c++) {
-            int e = c / 2 * 4 + c % 2;
-            if (group == 7 && c % 4 == 0) {
-                throughWarps[warp][0][(OWN * quad + c) / 4] = four(through + c);
-                throughWarps[warp][1][(OWN * quad + c) / 4] = four(added + c);
-            }
+            int e = firstOf(c);
             float before = __shfl_up_sync(~0u, through[c], 4), addedBefore = __shfl_up_sync(~0u, added[c], 4);
             before = group ? before : 1;
             addedBefore = group ? addedBefore : 0;
@@ -188,48 +227,47 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             factor[e] = before;
         }
         __syncthreads();
-        // And over warps, of which each group of lanes takes one; those which are not there change nothing.
+        // And over teams.
+        float before[OWN];
+#pragma unroll 1
+        for (int t = 0; t < teams; t++) {
+            float4 f = throughTeams[t][0][ofBlock / 4], y = throughTeams[t][1][ofBlock / 4];
+#pragma unroll
+            for (int c = 0; c < OWN; c++) {
+                before[c] = t == team ? entering[c] : before[c];
+                entering[c] = number(f, c) * entering[c] + number(y, c);
+            }
+        }
 #pragma unroll
         for (int c = 0; c < OWN; c++) {
-            const float4(*ofWarp)[BORDER_CHANNELS / 4] = throughWarps[group % BORDER_WARPS];
-            int at = (OWN * quad + c) / 4;
-            through[c] = group < warps ? number(ofWarp[0][at], c % 4) : 1;
-            added[c] = group < warps ? number(ofWarp[1][at], c % 4) : 0;
+            int e = firstOf(c);
+            state[e] += factor[e] * before[c];
+            state[e + 2] += factor[e + 2] * before[c];
         }
-        throughGroups(through, added);
-#pragma unroll
-        for (int c = 0; c < OWN; c++) {
-            int e = c / 2 * 4 + c % 2;
-            float after = through[c] * entering[c] + added[c];
-            float before = __shfl_sync(~0u, after, 4 * (warp + 7) % WARP + quad);
-            before = warp ? before : entering[c];
-            state[e] += factor[e] * before;
-            state[e + 2] += factor[e + 2] * before;
-            entering[c] = __shfl_sync(~0u, after, 4 * 7 + quad);
-        }
+        int line = begin + (team * LINES + 2 * group) * run;
 #pragma unroll 1
         for (int i = 0; i < run; i++) {
             float4 x[TILES];
 #pragma unroll
             for (int tile = 0; tile < TILES; tile++) {
-                float4 f = onTheWay[(2 * TILES * i + tile) * blockDim.x];
-                float4 y = onTheWay[(2 * TILES * i + TILES + tile) * blockDim.x];
                 const float* entered = state + 4 * tile;
-                x[tile] = make_float4(y.x + f.x * entered[0], y.y + f.y * entered[1], y.z + f.z * entered[2],
-                        y.w + f.w * entered[3]);
+                x[tile] = four(entered);
+                if (i > 0) {
+                    float4 f = onTheWay[(2 * TILES * (i - 1) + tile) * blockDim.x];
+                    float4 y = onTheWay[(2 * TILES * (i - 1) + TILES + tile) * blockDim.x];
+                    x[tile] = make_float4(y.x + f.x * entered[0], y.y + f.y * entered[1], y.z + f.z * entered[2],
+                            y.w + f.w * entered[3]);
+                }
             }
 #pragma unroll
             for (int l = 0; l < 2; l++) {
                 int at = line + l * run + i;
                 if (at < in.lines()) {
                     float4* to = (float4*)(states + (long long)(back ? in.lines() - 1 - at : at) * in.channels);
-#pragma unroll
-                    for (int i = 0; i < TILES / 2; i++) {
-                        float4 even = x[2 * i], odd = x[2 * i + 1];
-                        to[i] = l ? make_float4(even.z, even.w, odd.z, odd.w) : make_float4(even.x, even.y, odd.x, odd.y);
-                    }
+                    *to = l ? make_float4(x[0].z, x[0].w, x[1].z, x[1].w) : make_float4(x[0].x, x[0].y, x[1].x, x[1].y);
                 }
             }
         }
     }
+    waitForCopies(); // which nobody needs
 }

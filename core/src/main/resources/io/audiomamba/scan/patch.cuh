@@ -6,8 +6,8 @@
 // `group` and `group` + 8 and channels 2 `quad` and 2 `quad` + 1. Everything is computed where it is in that product.
 //
 // Compiled at run time, behind numbers.cuh, with R (rank of the step size), TYPE (1 bfloat16, 2 float16), SHARED_BYTES (what
-// a block of the patches' kernels has in shared memory), BORDER_CHANNELS and BORDER_WARPS (of those in borders.cuh) defined;
-// N = 1, and FUSED: 0 if gradients of step sizes are written, see `Gradients::steps`.
+// a block of the patches' kernels has in shared memory) and BORDER_CHANNELS (of a block in borders.cuh) defined; N = 1, and
+// FUSED: 0 if gradients of step sizes are written, see `Gradients::steps`.
 
 typedef Type<TYPE>::of value;
 
@@ -95,21 +95,62 @@ __device__ void project(const unsigned rows[INNER / 4], const unsigned w[INNER /
 #endif
 }
 
+struct alignas(16) Eight {
+    value of[8];
+};
+
+// Projections of each step of lines, as the rows of products.
+struct alignas(16) Rows {
+    static constexpr int VECTORS = INNER / 8, LINE = STEPS * VECTORS + 1; // one more, to keep lines in different banks
+    Eight of[LINES * LINE];
+
+    __device__ Eight* at(int line, int step) { return of + line * LINE + step * VECTORS; }
+
+    // A lane's part of the rows of steps 2 pair and 2 pair + 1.
+    __device__ void read(int pair, unsigned rows[2][INNER / 4]) const {
+        int lane = threadIdx.x % WARP;
+#if R + 2 <= 8
+        unsigned both[4];
+        loadMatrices(both, of[lane % 16 * LINE + 2 * pair + lane / 16].of);
+        rows[0][0] = both[0];
+        rows[0][1] = both[1];
+        rows[1][0] = both[2];
+        rows[1][1] = both[3];
+#else
+#pragma unroll
+        for (int i = 0; i < 2; i++) {
+#pragma unroll
+            for (int half = 0; half < INNER / 16; half++) {
+                int vector = (2 * pair + i) * VECTORS + 2 * half + lane / 16;
+                loadMatrices(rows[i] + 4 * half, of[lane % 16 * LINE + vector].of);
+            }
+        }
+#endif
+    }
+
+    // A lane's part of the transpose of step 2 pair + i, (16, 16 lines); if INNER is 8, of both steps one below the other.
+    __device__ void readTransposed(int pair, int i, unsigned rows[4]) const {
+        int lane = threadIdx.x % WARP, vector = lane / 8 % 2;
+        int at = INNER == 8 ? 2 * pair + vector : (2 * pair + i) * VECTORS + vector;
+        loadTransposed(rows, of[(lane % 8 + lane / 16 * 8) * LINE + at].of);
+    }
+};
+
 // In shared memory a row of a patch's tokens is one longer than it is, so that lanes which read lines along rows or along
 // columns are in different banks.
 constexpr int PITCH = COLUMNS + 1;
 constexpr int SLOTS = ROWS * PITCH;
 constexpr int SECOND = 8 * PITCH; // from a lane's first line to its second, in slots, along rows as along columns
 
-struct alignas(16) Eight {
-    value of[8];
-};
+// 8 channels of a patch's tokens, and float32 sums for them; a little longer, so that four such lie in different banks.
+typedef Eight Slab[SLOTS + 2];
+typedef float Sums[SLOTS * 8 + 16];
 
-// 8 channels of a patch's tokens, and float32 sums for them.
-typedef Eight Slab[SLOTS];
-typedef float Sums[SLOTS * 8];
+// Tokens of a patch of which a thread moves 8 channels between memories: neighbouring threads neighbouring channels, so that
+// they move whole sectors of memory.
+constexpr int MOVED = ROWS * COLUMNS * EIGHTS / (DIRECTIONS * WARP);
 
-// A patch's place, and a thread's own token of it.
+// A patch's place.
 struct Patch {
     int image, row, column;
 
@@ -134,27 +175,64 @@ struct Patch {
         return ((long long)(image * DIRECTIONS + k) * in.lines() + at) * in.channels;
     }
 
-    __device__ long long ownToken(const Operands& in) const {
-        return (long long)image * in.length() + (row + threadIdx.x / COLUMNS) * in.width + column + threadIdx.x % COLUMNS;
+    // A thread's own eight of CHANNELS channels, and where its tokens are in shared memory.
+    __device__ static int ownEight() { return threadIdx.x % EIGHTS; }
+    __device__ static int ownSlot(int i) {
+        int token = threadIdx.x / EIGHTS + i * (ROWS * COLUMNS / MOVED);
+        return token / COLUMNS * PITCH + token % COLUMNS;
     }
-    __device__ static int ownSlot() { return threadIdx.x / COLUMNS * PITCH + threadIdx.x % COLUMNS; }
 
-    // Begins to copy CHANNELS channels of this thread's token.
-    __device__ void fetch(const Operands& in, const value* from, int channel, Slab slabs[EIGHTS]) const {
+    // Where a thread's own channels of its first token are in a tensor like `in.tokens`, and how far it is to the next token.
+    __device__ int own(const Operands& in) const {
+        int token = threadIdx.x / EIGHTS;
+        return (image * in.length() + (row + token / COLUMNS) * in.width + column + token % COLUMNS) * in.channels
+                + 8 * ownEight();
+    }
+    __device__ static int toNextOwn(const Operands& in) { return ROWS / MOVED * in.width * in.channels; }
+
+    // Begins to copy a thread's own channels of its i-th token, or of all.
+    __device__ static void fetch(const Operands& in, int i, const value* own, Slab slabs[EIGHTS]) {
+        copyLater(&slabs[ownEight()][ownSlot(i)], own + i * toNextOwn(in));
+    }
+    __device__ static void fetch(const Operands& in, const value* own, Slab slabs[EIGHTS]) {
 #pragma unroll
-        for (int i = 0; i < EIGHTS; i++) {
-            copyLater(&slabs[i][ownSlot()], from + own(in, channel + 8 * i));
+        for (int i = 0; i < MOVED; i++) {
+            fetch(in, i, own, slabs);
         }
     }
-
-    // Where this thread's token is in a tensor like `in.tokens`.
-    __device__ long long own(const Operands& in, int channel) const { return ownToken(in) * in.channels + channel; }
 };
 
-// Stores 8 float32 sums.
-__device__ void deliver(float4 first, float4 last, value* to) {
-    *(uint4*)to = make_uint4(packed(first.x, first.y), packed(first.z, first.w), packed(last.x, last.y),
-            packed(last.z, last.w));
+// A sum and what the skip connection makes of two pairs of values.
+__device__ float4 withSkip(float4 sum, float4 weights, unsigned first, unsigned last) {
+    return make_float4(sum.x + weights.x * low(first), sum.y + weights.y * high(first), sum.z + weights.z * low(last),
+            sum.w + weights.w * high(last));
+}
+
+// Stores, at `own`, a thread's own channels of its tokens, when all threads of the block have come here: sums, and what the
+// skip connection, whose weights begin at `skip`, makes of values. Leaves zeros as sums if asked to.
+template <bool ZEROS>
+__device__ void deliverTokens(const Operands& in, Sums sums[EIGHTS], const Slab values[EIGHTS], const float* skip, value* own) {
+    int eight = Patch::ownEight();
+    const float4* weights = (const float4*)skip + 2 * eight;
+    float4 first = __ldg(weights), last = __ldg(weights + 1), found[MOVED][2];
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < MOVED; i++) {
+        const float4* sum = (const float4*)(sums[eight] + 8 * Patch::ownSlot(i));
+        uint4 x = *(const uint4*)&values[eight][Patch::ownSlot(i)];
+        found[i][0] = withSkip(sum[0], first, x.x, x.y);
+        found[i][1] = withSkip(sum[1], last, x.z, x.w);
+    }
+#pragma unroll
+    for (int i = 0; i < MOVED; i++) { // behind all that is read: loads do not overtake stores
+        float4 a = found[i][0], b = found[i][1];
+        *(uint4*)(own + i * Patch::toNextOwn(in)) =
+                make_uint4(packed(a.x, a.y), packed(a.z, a.w), packed(b.x, b.y), packed(b.z, b.w));
+        if (ZEROS) {
+            float4* sum = (float4*)(sums[eight] + 8 * Patch::ownSlot(i));
+            sum[0] = sum[1] = make_float4(0, 0, 0, 0);
+        }
+    }
 }
 
 // Where a lane finds its first line of a patch in direction k, if rows of 8 tokens are `pitch` apart.
@@ -168,66 +246,48 @@ struct Walk {
 
 // A patch's projections in one direction.
 struct alignas(16) Table {
-    static constexpr int VECTORS = INNER / 8, LINE = STEPS * VECTORS + 1; // one more, to keep lines in different banks
-    Eight rows[LINES * LINE];           // the low rank; 1 twice, for the bias; zeros
-    float4 matrices[STEPS / 2][LINES];  // B, and ln(2) C, of two steps
+    Rows rows;                         // the low rank; 1 twice, for the bias; zeros
+    float4 matrices[STEPS / 2][LINES]; // B, and ln(2) C, of two steps
 
-    // By one warp.
-    __device__ void fill(const Operands& in, const Patch& patch, int k) {
-        constexpr int WORDS = INNER / 2, AT_ONCE = WARP / WORDS; // steps
-        int word = threadIdx.x % WARP % WORDS;
-#pragma unroll
-        for (int first = 0; first < STEPS; first += AT_ONCE) {
-            int step = first + threadIdx.x % WARP / WORDS;
-            long long row = patch.token(in, k, 0, step) * DIRECTIONS + k;
-            const unsigned* from = (const unsigned*)(in.projections + row * ROW) + word;
+    // Each lane brings one word of the row of each line, at TIMES steps.
+    static constexpr int WORDS = INNER / 2, TIMES = STEPS * WORDS / WARP;
+    __device__ static int word() { return threadIdx.x % WARP % WORDS; }
+    __device__ static int step(int time) { return time * (WARP / WORDS) + threadIdx.x % WARP / WORDS; }
+
+    struct Brought {
+        unsigned words[TIMES][LINES];
+
+        __device__ void read(const Operands& in, const Patch& patch, int k) {
             constexpr int TOKEN = DIRECTIONS * ROW / 2;
             int toNext = (k % 2 ? 1 : in.width) * TOKEN, toNinth = 8 * in.width * TOKEN;
-            unsigned values[LINES];
 #pragma unroll
-            for (int line = 0; line < LINES; line++) {
-                values[line] = word < ROW / 2 ? __ldg(from + line % 8 * toNext + line / 8 * toNinth) : 0;
-            }
+            for (int time = 0; time < TIMES; time++) {
+                long long row = patch.token(in, k, 0, step(time)) * DIRECTIONS + k;
+                const unsigned* from = (const unsigned*)(in.projections + row * ROW) + word();
 #pragma unroll
-            for (int line = 0; line < LINES; line++) {
-                if (word == R / 2) {
-                    float2* of = (float2*)&matrices[step / 2][line] + step % 2;
-                    *of = make_float2(low(values[line]), LN2 * high(values[line]));
-                    values[line] = ONES;
+                for (int line = 0; line < LINES; line++) {
+                    words[time][line] = word() < ROW / 2 ? __ldg(from + line % 8 * toNext + line / 8 * toNinth) : 0;
                 }
-                ((unsigned*)(rows + line * LINE + step * VECTORS))[word] = values[line];
+            }
+        }
+    };
+
+    // By one warp.
+    __device__ void fill(const Brought& brought) {
+#pragma unroll
+        for (int time = 0; time < TIMES; time++) {
+#pragma unroll
+            for (int line = 0; line < LINES; line++) {
+                unsigned x = brought.words[time][line];
+                if (word() == R / 2) {
+                    float2* of = (float2*)&matrices[step(time) / 2][line] + step(time) % 2;
+                    *of = make_float2(low(x), LN2 * high(x));
+                    x = ONES;
+                }
+                ((unsigned*)rows.at(line, step(time)))[word()] = x;
             }
         }
         __syncwarp();
-    }
-
-    // A lane's part of the rows of steps 2 pair and 2 pair + 1.
-    __device__ void read(int pair, unsigned of[2][INNER / 4]) const {
-        int lane = threadIdx.x % WARP;
-#if R + 2 <= 8
-        unsigned both[4];
-        loadMatrices(both, rows[lane % 16 * LINE + 2 * pair + lane / 16].of);
-        of[0][0] = both[0];
-        of[0][1] = both[1];
-        of[1][0] = both[2];
-        of[1][1] = both[3];
-#else
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-#pragma unroll
-            for (int half = 0; half < INNER / 16; half++) {
-                int vector = (2 * pair + i) * VECTORS + 2 * half + lane / 16;
-                loadMatrices(of[i] + 4 * half, rows[lane % 16 * LINE + vector].of);
-            }
-        }
-#endif
-    }
-
-    // A lane's part of the transpose of step 2 pair + i, (16, 16 lines); if INNER is 8, of both steps one below the other.
-    __device__ void readTransposed(int pair, int i, unsigned of[4]) const {
-        int lane = threadIdx.x % WARP, vector = lane / 8 % 2;
-        int at = INNER == 8 ? 2 * pair + vector : (2 * pair + i) * VECTORS + vector;
-        loadTransposed(of, rows[(lane % 8 + lane / 16 * 8) * LINE + at].of);
     }
 
     // B and ln(2) C of a line's steps 2 pair and 2 pair + 1.

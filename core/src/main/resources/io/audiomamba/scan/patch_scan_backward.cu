@@ -12,7 +12,7 @@ struct Gradients {
     value* tokens;      // (B, L, D)
     value* projections; // (B, L, 4, R + 2); if not fused (B, L, 4, 2), of B and C
     value* steps;       // (4, B L, D), if not fused: of x, where the step size is softplus2(x)
-    float* parameters;  // (blocks, 4, PARAMETERS, D), zeros at first
+    float* parameters;  // (blocks, 4, PARAMETERS, D)
 };
 
 // Whether gradients of the low rank have two tiles of 8 columns.
@@ -66,12 +66,6 @@ __device__ void addSkip(const Slab& gradY, const Slab& u, int quarter, float sum
     }
 }
 
-// A sum and what the skip connection makes of two pairs of values.
-__device__ float4 withSkip(float4 sum, float4 weights, unsigned first, unsigned last) {
-    return make_float4(sum.x + weights.x * low(first), sum.y + weights.y * high(first), sum.z + weights.z * low(last),
-            sum.w + weights.w * high(last));
-}
-
 // Adds the other gradients of parameters of 8 channels in one direction. `to` is of the lane's two channels. A lane has
 // numbers `group` and `group` + 8 of the rank; behind it the bias, which is what a 1 sums up; and A. If not fused, all
 // numbers are the bias.
@@ -113,12 +107,11 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     // The product with this matrix (4 numbers of B and 4 of C, 8) adds up each.
     constexpr int OF_B = FUSED ? R % 8 : 0;
     float ofMatrices[2] = {inRegister(group == OF_B), inRegister(group == OF_B + 1)};
-    float* skip = (float*)(&shared + 1); // (D), behind it
-    for (int i = threadIdx.x; i < in.channels; i += blockDim.x) {
-        skip[i] = __ldg(in.skip + i);
-    }
     for (int i = threadIdx.x; i < (int)(sizeof(shared.gradTokens) / sizeof(float)); i += blockDim.x) {
         ((float*)shared.gradTokens)[i] = 0;
+    }
+    for (int i = threadIdx.x; i < DIRECTIONS * PARAMETERS * in.channels; i += blockDim.x) {
+        out.parameters[ofBlock + i] = 0;
     }
     // Begin to copy what enters lines, each lane 4 numbers of one; `from` is where this one's begin.
     Entering& entering = shared.entering[k];
@@ -128,34 +121,37 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     // Where a warp waits, in a turn behind the first, for the one that had its channels in the turn before.
     auto barrierOf = [](int turn, int warp) { return 1 + (turn - 1) * DIRECTIONS + warp; };
     int buffer = 0;
-    Patch patch(in, blockIdx.x);
-    patch.fetch(in, in.tokens, 0, shared.tokens[buffer]);
-    patch.fetch(in, gradY, 0, shared.gradY[buffer]);
-    int line = lineOf(patch);
+    Patch start(in, blockIdx.x);
+    int own = start.own(in), line = lineOf(start); // of the channels in work, and of the first channel
+    Patch::fetch(in, in.tokens + own, shared.tokens[buffer]);
+    Patch::fetch(in, gradY + own, shared.gradY[buffer]);
     fetchStates(line + 8 * k);
     fetchAdjoints(line + 8 * k);
     commitCopies();
     ChannelsBackward ahead;
     ahead.read(in, k, 8 * k);
+    Table::Brought brought;
+    brought.read(in, start, k);
     waitForCopies();
 #pragma unroll 1
     for (int index = blockIdx.x, next; index < patches; index = next) {
-        patch = Patch(in, index);
         next = index + gridDim.x;
+        Patch patch(in, index), following(in, min(next, patches - 1));
+        int ownOfNext = following.own(in), lineOfNext = lineOf(following);
         float projected[STEPS][4] = {};
 #if HELD
         for (int j = 0; j < STEPS; j++) {
             shared.firstColumns[j][threadIdx.x] = make_float4(0, 0, 0, 0);
         }
 #endif
-        table.fill(in, patch, k);
+        table.fill(brought);
 #pragma unroll 1
         for (int first = 0; first < in.channels; first += CHANNELS) {
             __syncthreads();
             bool more = first + CHANNELS < in.channels;
-            Patch following = more ? patch : Patch(in, min(next, patches - 1)); // in the round after this
-            int firstThen = more ? first + CHANNELS : 0, lineThen = more ? line : lineOf(following);
-            int ownThen = (int)following.own(in, firstThen);
+            // In the round after this.
+            int firstThen = more ? first + CHANNELS : 0, lineThen = more ? line : lineOfNext;
+            int ownThen = more ? own + CHANNELS : ownOfNext;
             float gradSkip[4] = {};
 #pragma unroll 1
             for (int turn = 0; turn < EIGHTS; turn++) {
@@ -163,20 +159,20 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 const ChannelsBackward now = ahead;
                 bool turns = turn + 1 < EIGHTS;
                 int channelThen = (turns ? first : firstThen) + 8 * ((turn + 1) % EIGHTS ^ k);
-                int lineOfNext = (turns ? line : lineThen) + channelThen;
+                int enteringThen = (turns ? line : lineThen) + channelThen;
                 float s[STEPS][4], h[STEPS + 1][4]; // before and after each step
                 readEntering(entering.states, h[0]);
                 __syncwarp();
-                fetchStates(lineOfNext);
-                copyLater(&shared.tokens[1 - buffer][turn][Patch::ownSlot()], in.tokens + ownThen + 8 * turn);
-                copyLater(&shared.gradY[1 - buffer][turn][Patch::ownSlot()], gradY + ownThen + 8 * turn);
+                fetchStates(enteringThen);
+                Patch::fetch(in, turn, in.tokens + ownThen, shared.tokens[1 - buffer]);
+                Patch::fetch(in, turn, gradY + ownThen, shared.gradY[1 - buffer]);
                 float a[2] = {now.a.x, now.a.y};
                 const char* u = (const char*)((const unsigned*)(shared.tokens[buffer][eight] + walk.start) + quad);
                 int stride = walk.step * (int)sizeof(Eight);
 #pragma unroll
                 for (int pair = 0; pair < STEPS / 2; pair++) {
                     unsigned rows[2][INNER / 4];
-                    table.read(pair, rows);
+                    table.rows.read(pair, rows);
                     float4 matrices[2] = {table.matricesOf(group, pair), table.matricesOf(group + 8, pair)};
 #pragma unroll
                     for (int i = 0; i < 2; i++) {
@@ -201,7 +197,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                     e[v] *= LN2;
                 }
                 __syncwarp();
-                fetchAdjoints(lineOfNext);
+                fetchAdjoints(enteringThen);
                 commitCopies();
                 int toGradY = (const char*)shared.gradY - (const char*)shared.tokens;
                 char* sum = (char*)(shared.gradTokens[eight] + 8 * (walk.start + (STEPS - 1) * walk.step) + 2 * quad);
@@ -279,7 +275,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         if (!FUSED) {
                             transposedRows[0] = transposedRows[1] = transposedRows[2] = transposedRows[3] = ONES;
                         } else if (INNER > 8 || i == 1) {
-                            table.readTransposed(pair, i, transposedRows);
+                            table.rows.readTransposed(pair, i, transposedRows);
                         }
                         multiplyAdd(gradWeights[i], transposedRows, transposed(xs[0]), transposed(xs[1]));
                     }
@@ -303,22 +299,16 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                     arrive(barrierOf(turn + 1, eight ^ (turn + 1)));
                 }
             }
-            __syncthreads();
             if (quad == group / 2) { // has a channel of the diagonal
-                atomicAdd(out.parameters + (ofBlock + SKIP * in.channels + first + 8 * k + group), gradSkip[group % 2]);
+                atomicAdd(out.parameters + (ofBlock + SKIP * in.channels + first + 8 * k + group),
+                        group % 2 ? gradSkip[1] : gradSkip[0]);
             }
-#pragma unroll
-            for (int i = 0; i < EIGHTS; i++) {
-                float4* own = (float4*)(shared.gradTokens[i] + 8 * patch.ownSlot());
-                const float4* weights = (const float4*)(skip + first) + 2 * i;
-                uint4 y = *(const uint4*)&shared.gradY[buffer][i][patch.ownSlot()];
-                deliver(withSkip(own[0], weights[0], y.x, y.y), withSkip(own[1], weights[1], y.z, y.w),
-                        out.tokens + patch.own(in, first + 8 * i));
-                own[0] = own[1] = make_float4(0, 0, 0, 0);
-            }
+            deliverTokens<true>(in, shared.gradTokens, shared.gradY[buffer], in.skip + first, out.tokens + own);
+            own = ownThen;
             buffer = 1 - buffer;
             line = lineThen;
         }
+        brought.read(in, following, k);
         // By way of the tables' memory, for they are made anew: whole rows of tokens, in all directions.
         constexpr int WORDS = DIRECTIONS * GRADIENT_ROW / 2; // of a token
         static_assert(ROWS * COLUMNS * WORDS * sizeof(unsigned) <= sizeof(shared.tables), "has room");

@@ -57,13 +57,15 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
     PatchShared& shared = *(PatchShared*)dynamic;
     int warp = threadIdx.x / WARP, axis = warp % 2, group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
     Patch patch(in, blockIdx.x);
-    patch.fetch(in, in.tokens, 0, shared.tokens[0]);
-    commitCopies();
-    shared.tables[warp].fill(in, patch, warp);
+    int own = patch.own(in);
+    Patch::fetch(in, in.tokens + own, shared.tokens[0]);
     Ahead& ahead = shared.ahead[warp];
     const float* lines = states + patch.states(in, axis, threadIdx.x % WARP / 2) + threadIdx.x % 2 * 4;
     auto eightOf = [&](int turn) { return (axis + turn) % 2 * 2 + warp / 2; };
     ahead.fetch(in, axis, 8 * eightOf(0), lines);
+    Table::Brought brought;
+    brought.read(in, patch, warp);
+    shared.tables[warp].fill(brought);
     waitForCopies();
     Walk walk(axis, group, PITCH);
     float leading = inRegister(LEADING);
@@ -73,7 +75,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
         bool more = first + CHANNELS < in.channels;
         __syncthreads();
         if (more) {
-            patch.fetch(in, in.tokens, first + CHANNELS, shared.tokens[1 - buffer]);
+            Patch::fetch(in, in.tokens + own + first + CHANNELS, shared.tokens[1 - buffer]);
         }
 #pragma unroll 1
         for (int turn = 0; turn < 2; turn++) {
@@ -89,15 +91,13 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
             if (more || turn == 0) {
                 ahead.fetch(in, axis, first + (turn ? CHANNELS : 0) + 8 * eightOf(turn + 1), lines);
             }
-            float2 skip = turn ? make_float2(0, 0) : readPair(in.skip + channel + 2 * quad);
             const Eight* from = shared.tokens[buffer][eight] + walk.start;
 #pragma unroll
             for (int j = 0; j < STEPS; j++) {
 #pragma unroll
                 for (int l = 0; l < 2; l++) {
                     u[j][l] = ((const unsigned*)(from + j * walk.step + l * SECOND))[quad];
-                    sums[j][2 * l] = skip.x * low(u[j][l]);
-                    sums[j][2 * l + 1] = skip.y * high(u[j][l]);
+                    sums[j][2 * l] = sums[j][2 * l + 1] = 0;
                 }
             }
 #pragma unroll
@@ -106,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
                 for (int d = 0; d < 2; d++) {
                     const Table& table = shared.tables[axis + 2 * d];
                     unsigned rows[2][INNER / 4];
-                    table.read(pair, rows);
+                    table.rows.read(pair, rows);
                     float4 matrices[2] = {table.matricesOf(group, pair), table.matricesOf(group + 8, pair)};
 #pragma unroll
                     for (int i = 0; i < 2; i++) {
@@ -140,12 +140,10 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
                 *sum(i / 2, i % 2) = make_float2(sums[i / 2][i % 2 * 2], sums[i / 2][i % 2 * 2 + 1]);
             }
             waitForCopies();
-            __syncthreads();
+            if (turn == 0) {
+                __syncthreads();
+            }
         }
-#pragma unroll
-        for (int i = 0; i < EIGHTS; i++) {
-            const float4* own = (const float4*)(shared.y[i] + 8 * patch.ownSlot());
-            deliver(own[0], own[1], y + patch.own(in, first + 8 * i));
-        }
+        deliverTokens<false>(in, shared.y, shared.tokens[buffer], in.skip + first, y + own + first);
     }
 }

@@ -78,15 +78,21 @@ __device__ float high(unsigned pair) {
 #endif
 }
 
-// Begins to copy 16 bytes to shared memory; what a thread begins up to `commitCopies` is there for all threads after each
+// Begins to copy 16 bytes, or 4, to shared memory; what a thread begins up to `commitCopies` is there for all threads after each
 // of them has called `waitForCopies`, and a barrier.
 __device__ void copyLater(void* to, const void* from) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" : : "r"((unsigned)__cvta_generic_to_shared(to)), "l"(from) : "memory");
 }
+__device__ void copyWordLater(void* to, const void* from) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4;" : : "r"((unsigned)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+}
 __device__ void commitCopies() { asm volatile("cp.async.commit_group;" : : : "memory"); }
 __device__ void waitForCopies() { asm volatile("cp.async.wait_group 0;" : : : "memory"); }
+
+// Some warps wait at a barrier for one another; as `__syncthreads`, but not for all of the block.
+__device__ void meet(int barrier, int threads) { asm volatile("bar.sync %0, %1;" : : "r"(barrier), "r"(threads) : "memory"); }
 
 // What a warp does before it arrives at a barrier, from 1 to 15, is seen by the one that awaits it there. Between two barriers
 // of the block each is for one such pair of warps, once.
 __device__ void arrive(int barrier) { asm volatile("bar.arrive %0, 64;" : : "r"(barrier) : "memory"); }
-__device__ void await(int barrier) { asm volatile("bar.sync %0, 64;" : : "r"(barrier) : "memory"); }
+__device__ void await(int barrier) { meet(barrier, 64); }

@@ -60,17 +60,17 @@ public:
     void await() { pthread_barrier_wait(&barrier); }
 };
 
-// At which a thread may also arrive without waiting.
-class PairBarrier {
+// Of some warps, at which a thread may also arrive without waiting.
+class NamedBarrier {
     std::mutex mutex;
     std::condition_variable complete;
     int arrived = 0, rounds = 0;
 
 public:
-    void arrive(bool waits) {
+    void arrive(int threads, bool waits) {
         std::unique_lock<std::mutex> lock(mutex);
         int round = rounds;
-        if (++arrived == 2 * 32) {
+        if (++arrived == threads) {
             arrived = 0;
             rounds++;
             complete.notify_all();
@@ -89,7 +89,7 @@ inline thread_local dim3 threadIdx, blockIdx, blockDim, gridDim;
 inline thread_local unsigned lane;
 inline thread_local Warp* warp;
 inline thread_local Barrier* block;
-inline thread_local PairBarrier* pairs; // barriers of two warps
+inline thread_local NamedBarrier* named;
 inline char* dynamicMemory;
 
 inline void __syncthreads() { block->await(); }
@@ -135,7 +135,7 @@ void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
                 std::memset(memory.get(), 0xff, dynamicBytes); // not a number
                 dynamicMemory = memory.get();
                 Barrier ofBlock(threads);
-                PairBarrier ofPairs[16];
+                NamedBarrier ofWarps[16];
                 std::vector<std::unique_ptr<Warp>> warps;
                 std::vector<std::thread> running;
                 for (unsigned t = 0; t < threads; t++) {
@@ -144,7 +144,7 @@ void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
                     }
                     running.emplace_back([&, x, y, z, t, mine = warps.back().get()] {
                         threadIdx = {t, 0, 0}, blockIdx = {x, y, z}, blockDim = {threads, 1, 1}, gridDim = blocks;
-                        lane = t % 32, warp = mine, block = &ofBlock, pairs = ofPairs;
+                        lane = t % 32, warp = mine, block = &ofBlock, named = ofWarps;
                         kernel();
                     });
                 }

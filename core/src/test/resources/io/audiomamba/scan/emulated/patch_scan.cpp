@@ -1,4 +1,4 @@
-// The scan over patches, forward and backward, on a CPU: prints what blocks have in shared memory, then errors. Arguments: images,
+// The scan over patches, forward and backward, on a CPU: prints what blocks, and teams along borders, have in shared memory, then errors. Arguments: images,
 // rows, columns, channels, blocks of the gradient's kernel.
 
 #include "scan.h"
@@ -28,18 +28,18 @@ int main(int, char** arguments) {
     backward::Operands again{scan.u.begin(), scan.projections.begin(), weights.begin(), across.begin(), a.data(),
             skip.data(), scan.H, scan.W, scan.D};
     int run = min(4, (lines + 15) / 16);
-    unsigned threads = 32 * min(BORDER_WARPS, (lines + 16 * run - 1) / (16 * run));
+    unsigned teams = min(forward::TEAMS, (lines + 16 * run - 1) / (16 * run)), threads = 32 * forward::TEAM * teams;
     dim3 alongBorders = {D / (unsigned)BORDER_CHANNELS, 4, B};
-    size_t remembered = run * threads * sizeof(float4[BORDER_CHANNELS / 4]);
-    launch(alongBorders, threads, remembered, [&] { forward::forward_borders(in, states.data(), run); });
+    size_t ofBorders = teams * sizeof(forward::TeamShared) + (run - 1) * threads * sizeof(float[2][forward::NUMBERS]);
+    launch(alongBorders, threads, ofBorders, [&] { forward::forward_borders(in, states.data(), run); });
     launch({(unsigned)patches, 1, 1}, 128, sizeof(forward::PatchShared),
             [&] { forward::forward_patches(in, states.data(), y.begin()); });
-    launch(alongBorders, threads, remembered,
+    launch(alongBorders, threads, ofBorders,
             [&] { backward::backward_borders(again, scan.gradY.begin(), adjoints.data(), run); });
-    launch({blocks, 1, 1}, 128, sizeof(backward::PatchShared) + D * sizeof(float), [&] {
+    launch({blocks, 1, 1}, 128, sizeof(backward::PatchShared), [&] {
         backward::backward_patches(again, scan.gradY.begin(), states.data(), adjoints.data(),
                 {gradU.begin(), gradProjections.begin(), steps.begin(), parameters.data()}, patches);
     });
-    std::printf("%zu %zu\n", sizeof(forward::PatchShared), sizeof(backward::PatchShared));
+    std::printf("%zu %zu %zu\n", sizeof(forward::PatchShared), sizeof(backward::PatchShared), sizeof(forward::TeamShared));
     scan.compare(y, gradU, gradProjections, steps, parameters);
 }

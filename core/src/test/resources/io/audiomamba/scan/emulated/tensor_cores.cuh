@@ -49,15 +49,15 @@ void multiplyAdd(float d[4], float a0, float a1, float a2, float a3, float b0, f
             [](int k, int column) { return __uint_as_float(shownBy(column, k % 4, 4 + k / 4)); });
 }
 
-inline void aligned(const void* address) {
-    if ((size_t)address % 16) {
+inline void aligned(const void* address, size_t bytes) {
+    if ((size_t)address % bytes) {
         std::abort();
     }
 }
 
 // Rows of matrix i are at the addresses that lanes 8 i to 8 i + 7 give.
 inline void loadRows(unsigned* a, int matrices, const value* row, bool transposed) {
-    aligned(row);
+    aligned(row, 16);
     warp->shown[lane][0] = (unsigned)(size_t)row;
     warp->shown[lane][1] = (unsigned)((size_t)row >> 32);
     __syncwarp();
@@ -92,28 +92,32 @@ unsigned transposed(unsigned x) {
 struct Copy {
     void* to;
     const void* from;
+    size_t bytes;
 };
 inline thread_local std::vector<Copy> begun, committed;
 
 inline void copyAll(std::vector<Copy>& copies) {
     for (Copy copy : copies) {
-        std::memcpy(copy.to, copy.from, 16);
+        std::memcpy(copy.to, copy.from, copy.bytes);
     }
     copies.clear();
 }
-void copyLater(void* to, const void* from) {
-    aligned(to);
-    aligned(from);
-    begun.push_back({to, from});
+void copyLater(void* to, const void* from, size_t bytes) {
+    aligned(to, bytes);
+    aligned(from, bytes);
+    begun.push_back({to, from, bytes});
     if (!LATE_COPIES) {
         copyAll(begun);
     }
 }
+void copyLater(void* to, const void* from) { copyLater(to, from, 16); }
+void copyWordLater(void* to, const void* from) { copyLater(to, from, 4); }
 void commitCopies() {
     committed.insert(committed.end(), begun.begin(), begun.end());
     begun.clear();
 }
 void waitForCopies() { copyAll(committed); }
 
-void arrive(int barrier) { pairs[barrier].arrive(false); }
-void await(int barrier) { pairs[barrier].arrive(true); }
+void meet(int barrier, int threads) { named[barrier].arrive(threads, true); }
+void arrive(int barrier) { named[barrier].arrive(64, false); }
+void await(int barrier) { meet(barrier, 64); }
