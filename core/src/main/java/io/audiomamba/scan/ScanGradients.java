@@ -24,6 +24,9 @@ record ScanGradients(ScanInputs in, Tensor weight, Tensor steps) {
 
     private static final double LOG2E = 1 / Math.log(2);
     private static final int PARTS = 16;
+    private static final int WARP = 32;
+    /** Of a block of {@code deliver}. */
+    private static final int WARPS_FOR_PARAMETERS = 16;
 
     static ScanGradients of(ScanInputs in, Tensor weight, boolean fused) {
         long tokens = (long) in.batch() * in.height() * in.width();
@@ -45,8 +48,11 @@ record ScanGradients(ScanInputs in, Tensor weight, Tensor steps) {
                 (fused ? projections : withLowRank(projections)).view(Tensors.shape(in.projections())),
                 fused ? torch.empty_like(in.dtWeight()) : ofWeight(), torch.empty_like(in.dtBias()),
                 torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
-        module.launch("deliver", Extent.forEach(in.skip().numel()), parameters.sum(0), in.aLogs(), gradients.aLogs(),
-                gradients.skip(), gradients.dtBias(), gradients.dtWeight(), in.channels());
+        module.launch("deliver",
+                new Extent(Math.ceilDiv(in.channels(), WARP), Math.toIntExact(parameters.size(2)), DIRECTIONS,
+                        WARP * WARPS_FOR_PARAMETERS, 0),
+                parameters, Math.toIntExact(parameters.size(0)), in.aLogs(), gradients.aLogs(), gradients.skip(),
+                gradients.dtBias(), gradients.dtWeight(), in.channels());
         return gradients;
     }
 

@@ -3,20 +3,34 @@
 constexpr int A = 0, SKIP = N, BIAS = N + 1, WEIGHTS = N + 2;
 constexpr int PARAMETERS = WEIGHTS + (FUSED ? R : 0);
 
-// The parameters' gradients, each in its own order, from their sums over blocks, (4, PARAMETERS, D). That of W_dt,
-// (4, D, R), only if fused.
-extern "C" __global__ void deliver(const float* sums, const float* aLogs, float* gradALogs, float* gradSkip,
+// The parameters' gradients, each in its own order, from what blocks have added up, (blocks, 4, PARAMETERS, D). That of W_dt,
+// (4, D, R), only if fused. A block of threads has one row of 32 channels; its warps share the sums.
+extern "C" __global__ void deliver(const float* sums, int blocks, const float* aLogs, float* gradALogs, float* gradSkip,
         float* gradBias, float* gradWeight, int channels) {
-    int i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i < 4 * channels) {
-        const float* from = sums + (long long)(i / channels * PARAMETERS) * channels + i % channels;
-        for (int n = 0; n < N; n++) {
-            gradALogs[i * N + n] = -exp2Fast(LOG2E * aLogs[i * N + n]) * from[(A + n) * channels];
+    __shared__ float ofWarps[32][32];
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    int channel = blockIdx.x * 32 + lane, row = blockIdx.y, k = blockIdx.z;
+    bool there = channel < channels;
+    float sum = 0;
+#pragma unroll 4
+    for (int block = warp; block < blocks; block += warps) {
+        sum += there ? sums[((block * 4ll + k) * PARAMETERS + row) * channels + channel] : 0;
+    }
+    ofWarps[warp][lane] = sum;
+    __syncthreads();
+    if (warp == 0 && there) {
+        for (int other = 1; other < warps; other++) {
+            sum += ofWarps[other][lane];
         }
-        gradSkip[i] = from[SKIP * channels];
-        gradBias[i] = from[BIAS * channels];
-        for (int row = WEIGHTS; row < PARAMETERS; row++) {
-            gradWeight[i * R + row - WEIGHTS] = from[row * channels];
+        int i = k * channels + channel;
+        if (row < SKIP) {
+            gradALogs[i * N + row] = -exp2Fast(LOG2E * aLogs[i * N + row]) * sum;
+        } else if (row == SKIP) {
+            gradSkip[i] = sum;
+        } else if (row == BIAS) {
+            gradBias[i] = sum;
+        } else {
+            gradWeight[i * R + row - WEIGHTS] = sum;
         }
     }
 }

@@ -69,20 +69,17 @@ __device__ void addSkip(const Slab& gradY, const Slab& u, int quarter, float sum
 // Adds the other gradients of parameters of 8 channels in one direction. `to` is of the lane's two channels. A lane has
 // numbers `group` and `group` + 8 of the rank; behind it the bias, which is what a 1 sums up; and A. If not fused, all
 // numbers are the bias.
-__device__ void addParameters(float gradA[2], const float gradWeights[2][4], float* parameters, int to, int channels) {
-#pragma unroll
-    for (int distance = 4; distance < WARP; distance *= 2) {
-        gradA[0] += __shfl_xor_sync(~0u, gradA[0], distance);
-        gradA[1] += __shfl_xor_sync(~0u, gradA[1], distance);
-    }
+__device__ void addParameters(const float gradA[2], const float gradWeights[2][4], float* parameters, int to, int channels) {
+    float ofA[4] = {}; // summed up over all lines, which takes a product half the time of an exchange
+    multiplyAdd(ofA, ONES, ONES, transposed(packed(gradA[0], gradA[1])));
     constexpr int OF_BIAS = FUSED ? R : 0, OF_A = OF_BIAS + 1;
 #pragma unroll
     for (int tile = 0; tile <= OF_A / 8; tile++) {
         int number = threadIdx.x % WARP / 4 + 8 * tile;
         const float *even = gradWeights[0] + 2 * tile, *odd = gradWeights[1] + (INNER == 8 ? 2 : 2 * tile);
         bool isA = number == OF_A;
-        float x = isA ? LN2 * gradA[0] : LOG2E * (even[0] + odd[0]);
-        float y = isA ? LN2 * gradA[1] : LOG2E * (even[1] + odd[1]);
+        float x = isA ? LN2 * ofA[0] : LOG2E * (even[0] + odd[0]);
+        float y = isA ? LN2 * ofA[1] : LOG2E * (even[1] + odd[1]);
         if (number <= OF_A) {
             float* sum = parameters + (to + (isA ? A : number == OF_BIAS ? BIAS : WEIGHTS + number) * channels);
             atomicAdd(sum, x);
@@ -217,11 +214,9 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                     await(barrierOf(turn, k));
                 }
                 readStep();
+                ahead.read(in, k, channelThen); // on its way meanwhile
 #pragma unroll
                 for (int pair = STEPS / 2 - 1; pair >= 0; pair--) {
-                    if (pair == 0) { // on its way while this ends, now that registers are free
-                        ahead.read(in, k, channelThen);
-                    }
                     unsigned transposedRows[4];
 #pragma unroll
                     for (int i = 1; i >= 0; i--) {

@@ -141,7 +141,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
             }
             waitForCopies();
             if (turn == 0) {
-                __syncthreads();
+                meet(1 + warp / 2, 2 * WARP); // the two that change places
             }
         }
         deliverTokens<false>(in, shared.y, shared.tokens[buffer], in.skip + first, y + own + first);
