@@ -1,5 +1,6 @@
 package io.audiomamba.cli;
 
+import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.train.CrossValidation;
 import io.audiomamba.train.CrossValidation.Figure;
@@ -70,16 +71,16 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
             CrossValidation validation = new CrossValidation(chosen, weights, dataset, output);
             validation.run(seeds, index - 1, parts, jobs, device.get(chosen, spec.commandLine().getErr()), this);
             if (parts == 1) {
-                report(validation, dataset.title());
+                report(validation, dataset.title(), chosen.loss().kind().activation());
             }
             return Main.DONE;
         });
     }
 
-    private void report(CrossValidation validation, String title) {
+    private void report(CrossValidation validation, String title, Activation activation) {
         CrossValidation.Summary summary = validation.summary();
         print(summary);
-        boolean drawn = new CrossValidationReport(title, summary, validation.runs()).write(output);
+        boolean drawn = new CrossValidationReport(title, activation, summary, validation.runs()).write(output);
         spec.commandLine().getOut().println(output.resolve(drawn ? "crossval.{json,csv,png}" : "crossval.{json,csv}"));
     }
 

@@ -12,10 +12,10 @@ public final class Calibration {
     private Calibration() {}
 
     /**
-     * The temperature, in [{@value #LOWEST}, {@value #HIGHEST}], that makes held-out {@code predictions} of clips with
-     * one label most likely.
+     * The temperature, in [{@value #LOWEST}, {@value #HIGHEST}], that makes the labels most likely by held-out
+     * {@code predictions} of a model with {@code activation}.
      */
-    public static double temperature(Predictions predictions) {
+    public static double temperature(Predictions predictions, Activation activation) {
         // The negative log-likelihood is convex in 1 / T and so has one minimum over log T: golden-section search.
         double ratio = (Math.sqrt(5) - 1) / 2;
         double low = Math.log(LOWEST);
@@ -23,8 +23,8 @@ public final class Calibration {
         while (high - low > 1e-6) {
             double left = high - ratio * (high - low);
             double right = low + ratio * (high - low);
-            if (negativeLogLikelihood(predictions, Math.exp(left)) < negativeLogLikelihood(predictions,
-                    Math.exp(right))) {
+            if (negativeLogLikelihood(predictions, activation, Math.exp(left)) < negativeLogLikelihood(predictions,
+                    activation, Math.exp(right))) {
                 high = right;
             } else {
                 low = left;
@@ -33,22 +33,29 @@ public final class Calibration {
         return Math.exp((low + high) / 2);
     }
 
-    /** The mean of -log p over the right labels. */
-    public static double negativeLogLikelihood(Predictions predictions, double temperature) {
-        float[][] logProbabilities = predictions.logProbabilities(Activation.SOFTMAX, temperature);
+    /**
+     * The mean over clips of -log p: for {@code SOFTMAX} of the clip's label, for {@code SIGMOID} summed over all classes,
+     * of being heard or not.
+     */
+    public static double negativeLogLikelihood(Predictions predictions, Activation activation, double temperature) {
+        float[][] logProbabilities = predictions.logProbabilities(activation, temperature);
         double sum = 0;
         for (int i = 0; i < logProbabilities.length; i++) {
             for (int c = 0; c < logProbabilities[i].length; c++) {
-                sum -= predictions.targets()[i][c] ? logProbabilities[i][c] : 0;
+                if (predictions.targets()[i][c]) {
+                    sum -= logProbabilities[i][c];
+                } else if (activation == Activation.SIGMOID) {
+                    // log(1 - p) is log p less the logit, exactly also where p is almost 1.
+                    sum -= logProbabilities[i][c] - predictions.logits()[i][c] / temperature;
+                }
             }
         }
         return sum / logProbabilities.length;
     }
 
-    /** {@link #error(float[][], boolean[][], Activation)} of clips with one label. */
-    public static double error(Predictions predictions, double temperature) {
-        return error(predictions.logProbabilities(Activation.SOFTMAX, temperature), predictions.targets(),
-                Activation.SOFTMAX);
+    /** {@link #error(float[][], boolean[][], Activation)} of the probabilities at {@code temperature}. */
+    public static double error(Predictions predictions, Activation activation, double temperature) {
+        return error(predictions.logProbabilities(activation, temperature), predictions.targets(), activation);
     }
 
     /**

@@ -30,9 +30,8 @@ public record Predictions(List<String> clips, float[][] logits, boolean[][] targ
         return new Predictions(clips.stream().map(Clip::name).toList(), logits, targets);
     }
 
-    /** The measures, of clips with one label by probabilities that sum to one. */
-    public Metrics metrics() {
-        Activation activation = isSingleLabel() ? Activation.SOFTMAX : Activation.SIGMOID;
+    /** The measures, by the probabilities that {@code activation}, the model's, makes of the logits. */
+    public Metrics metrics(Activation activation) {
         return Metrics.of(logProbabilities(activation, 1), targets);
     }
 

@@ -1,5 +1,6 @@
 package io.audiomamba.train;
 
+import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.ParseProblem;
@@ -72,10 +73,6 @@ public final class CrossValidation {
      */
     public record Figure(double mean, Double deviation) {
 
-        static Figure of(List<Predictions> seeds, ToDoubleFunction<Metrics> measure) {
-            return of(seeds.stream().mapToDouble(seed -> measure.applyAsDouble(seed.metrics())).toArray());
-        }
-
         static Figure of(double... values) {
             double mean = Arrays.stream(values).average().orElseThrow();
             double squares = Arrays.stream(values).map(value -> (value - mean) * (value - mean)).sum();
@@ -137,6 +134,7 @@ public final class CrossValidation {
     private final InitialWeights weights;
     private final Dataset dataset;
     private final Path folder;
+    private final Activation activation;
 
     /**
      * A cross-validation in {@code folder}, perhaps begun already.
@@ -150,6 +148,7 @@ public final class CrossValidation {
         this.weights = weights;
         this.dataset = dataset;
         this.folder = folder;
+        this.activation = recipe.loss().kind().activation();
         if (dataset.folds().size() < 2) {
             throw new ConfigurationException(dataset.title() + ": has no folds to cross-validate with.");
         }
@@ -346,18 +345,22 @@ public final class CrossValidation {
         List<Predictions> shifted = bySeed.values().stream().map(runs -> join(runs, Run::shifted)).toList();
         Map<Integer, Figure> folds = foldAccuracies(all, Run::plain);
         Predictions everything = join(all, Run::plain);
-        return new Summary(all.size(), Figure.of(plain, Metrics::accuracy), Figure.of(shifted, Metrics::accuracy),
+        return new Summary(all.size(), figure(plain, Metrics::accuracy), figure(shifted, Metrics::accuracy),
                 folds, foldAccuracies(all, Run::shifted),
                 Figure.of(folds.values().stream().mapToDouble(Figure::mean).toArray()).deviation(),
-                mean(shifted).metrics().accuracy(), Figure.of(plain, Metrics::meanAveragePrecision),
-                Figure.of(shifted, Metrics::meanAveragePrecision), Calibration.temperature(everything),
-                Calibration.error(everything, 1), heldOutError(all));
+                mean(shifted).metrics(activation).accuracy(), figure(plain, Metrics::meanAveragePrecision),
+                figure(shifted, Metrics::meanAveragePrecision), Calibration.temperature(everything, activation),
+                Calibration.error(everything, activation, 1), heldOutError(all));
+    }
+
+    private Figure figure(List<Predictions> seeds, ToDoubleFunction<Metrics> measure) {
+        return Figure.of(seeds.stream().mapToDouble(seed -> measure.applyAsDouble(seed.metrics(activation))).toArray());
     }
 
     private Map<Integer, Figure> foldAccuracies(List<Run> runs, Function<Run, Predictions> predictions) {
         Map<Integer, Figure> folds = new TreeMap<>();
         for (int fold : dataset.folds()) {
-            folds.put(fold, Figure.of(runs.stream().filter(run -> run.fold() == fold).map(predictions).toList(),
+            folds.put(fold, figure(runs.stream().filter(run -> run.fold() == fold).map(predictions).toList(),
                     Metrics::accuracy));
         }
         return folds;
@@ -370,7 +373,8 @@ public final class CrossValidation {
         for (int fold : dataset.folds()) {
             Predictions others = join(runs.stream().filter(run -> run.fold() != fold).toList(), Run::plain);
             Predictions own = join(runs.stream().filter(run -> run.fold() == fold).toList(), Run::plain);
-            sum += Calibration.error(own, Calibration.temperature(others)) * own.logits().length;
+            sum += Calibration.error(own, activation, Calibration.temperature(others, activation))
+                    * own.logits().length;
             clips += own.logits().length;
         }
         return sum / clips;

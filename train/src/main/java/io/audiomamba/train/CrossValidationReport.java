@@ -1,5 +1,6 @@
 package io.audiomamba.train;
 
+import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.CsvTable;
 import io.audiomamba.evaluation.Metrics;
 import io.audiomamba.file.WholeFile;
@@ -28,15 +29,18 @@ public final class CrossValidationReport {
     private static final int HEIGHT = 450;
 
     private final String title;
+    private final Activation activation;
     private final Summary summary;
     private final List<Run> runs;
 
     /**
-     * @param title of the dataset
-     * @param runs  those that the summary is of, and perhaps more
+     * @param title      of the dataset
+     * @param activation of the runs' models
+     * @param runs       those that the summary is of, and perhaps more
      */
-    public CrossValidationReport(String title, Summary summary, List<Run> runs) {
+    public CrossValidationReport(String title, Activation activation, Summary summary, List<Run> runs) {
         this.title = title;
+        this.activation = activation;
         this.summary = summary;
         this.runs = runs.stream().sorted(Comparator.comparingLong(Run::seed).thenComparingInt(Run::fold)).toList();
     }
@@ -63,7 +67,8 @@ public final class CrossValidationReport {
                         "mAP shifted", "mAUC shifted", "lwlrap shifted")),
                 runs.stream().map(run -> {
                     List<Object> row = new ArrayList<>(List.of(run.seed(), run.fold(), run.plain().clips().size()));
-                    for (Metrics metrics : List.of(run.plain().metrics(), run.shifted().metrics())) {
+                    for (Metrics metrics : List.of(run.plain().metrics(activation),
+                            run.shifted().metrics(activation))) {
                         row.addAll(List.of(metrics.accuracy(), metrics.meanAveragePrecision(),
                                 metrics.meanAreaUnderCurve(), metrics.labelWeightedRanking()));
                     }

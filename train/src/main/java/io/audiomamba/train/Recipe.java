@@ -1,5 +1,6 @@
 package io.audiomamba.train;
 
+import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.model.ModelConfig.HeadKind;
 import java.util.List;
@@ -45,7 +46,18 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
 
     /** For one label a clip, or for several. */
     public enum LossKind {
-        CROSS_ENTROPY, BINARY_CROSS_ENTROPY
+        CROSS_ENTROPY(Activation.SOFTMAX), BINARY_CROSS_ENTROPY(Activation.SIGMOID);
+
+        private final Activation activation;
+
+        LossKind(Activation activation) {
+            this.activation = activation;
+        }
+
+        /** What makes probabilities of the logits of a model that it trained. */
+        public Activation activation() {
+            return activation;
+        }
     }
 
     /** AdamW (Loshchilov and Hutter 2019). */

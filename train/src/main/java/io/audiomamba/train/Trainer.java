@@ -3,7 +3,6 @@ package io.audiomamba.train;
 import io.audiomamba.checkpoint.Checkpoint;
 import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.Description;
-import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.AudioException;
 import io.audiomamba.error.ConfigurationException;
@@ -14,7 +13,6 @@ import io.audiomamba.model.AudioMamba;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.Parameters;
 import io.audiomamba.model.Variants;
-import io.audiomamba.train.Recipe.LossKind;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -102,8 +100,7 @@ public final class Trainer implements AutoCloseable {
         provenance.put("weights", "trained, seed " + recipe.train().seed() + "; at first " + weights.provenance());
         provenance.put("recipe", recipe.toYaml());
         return new Description(config, Description.frontEndOf(config.input()), dataset.labels(),
-                recipe.loss().kind() == LossKind.CROSS_ENTROPY ? Activation.SOFTMAX : Activation.SIGMOID, 1,
-                provenance);
+                recipe.loss().kind().activation(), 1, provenance);
     }
 
     /** What a checkpoint of this model says of itself. */

@@ -84,7 +84,7 @@ final class TrainingReport {
         summary.put("epochs", Integer.toString(last.epoch()));
         summary.put("loss of the last epoch", number(last.loss()));
         if (heldOut != null) {
-            Metrics metrics = heldOut.metrics();
+            Metrics metrics = heldOut.metrics(description.activation());
             summary.put("held-out clips", Integer.toString(heldOut.clips().size()));
             summary.put("accuracy", String.format(Locale.ROOT, "%.2f %%", 100 * metrics.accuracy()));
             summary.put("mAP", number(metrics.meanAveragePrecision()));
@@ -100,7 +100,7 @@ final class TrainingReport {
     }
 
     private List<ClassRow> classes(Predictions heldOut) {
-        Metrics metrics = heldOut.metrics();
+        Metrics metrics = heldOut.metrics(description.activation());
         List<ClassRow> rows = new ArrayList<>();
         for (int c = 0; c < description.labels().size(); c++) {
             rows.add(

@@ -200,7 +200,7 @@ public final class TrainingRun {
             DType type, TrainingListener listener) throws IOException {
         boolean last = epoch.number() == recipe.train().epochs();
         boolean evaluated = validation != null && (last || epoch.number() % recipe.train().evaluateEvery() == 0);
-        Metrics metrics = evaluated ? evaluate(trainer, listener).metrics() : null;
+        Metrics metrics = evaluated ? evaluate(trainer, listener).metrics(description.activation()) : null;
         history.add(EpochFigures.of(epoch, metrics, System.currentTimeMillis() / 1000.0));
         if (metrics != null && metrics.meanAveragePrecision() > best) {
             best = metrics.meanAveragePrecision();

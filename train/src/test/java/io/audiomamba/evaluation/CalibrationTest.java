@@ -7,6 +7,8 @@ import io.audiomamba.checkpoint.Description.Activation;
 import java.util.Collections;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class CalibrationTest {
 
@@ -36,16 +38,17 @@ class CalibrationTest {
 
     @Test
     void anHonestModelIsCalibrated() {
-        assertThat(Calibration.error(predictions(Activation.SOFTMAX, 1), 1)).isLessThan(0.01);
+        assertThat(Calibration.error(predictions(Activation.SOFTMAX, 1), Activation.SOFTMAX, 1)).isLessThan(0.01);
     }
 
-    @Test
-    void theTemperatureUndoesOverconfidence() {
-        Predictions overconfident = predictions(Activation.SOFTMAX, 3);
-        double temperature = Calibration.temperature(overconfident);
+    @ParameterizedTest
+    @CsvSource({"SOFTMAX,0.1", "SIGMOID,0.08"})
+    void theTemperatureUndoesOverconfidence(Activation activation, double uncalibrated) {
+        Predictions overconfident = predictions(activation, 3);
+        double temperature = Calibration.temperature(overconfident, activation);
         assertThat(temperature).isCloseTo(3, within(0.1));
-        assertThat(Calibration.error(overconfident, 1)).isGreaterThan(0.1);
-        assertThat(Calibration.error(overconfident, temperature)).isLessThan(0.01);
+        assertThat(Calibration.error(overconfident, activation, 1)).isGreaterThan(uncalibrated);
+        assertThat(Calibration.error(overconfident, activation, temperature)).isLessThan(0.01);
     }
 
     @Test
@@ -62,9 +65,11 @@ class CalibrationTest {
     void aWrongAndCertainModelHasTheLargestError() {
         Predictions wrong = new Predictions(Collections.nCopies(2, "clip"), new float[][] {{100, 0}, {100, 0}},
                 new boolean[][] {{false, true}, {false, true}});
-        assertThat(Calibration.error(wrong, 1)).isCloseTo(1, within(1e-12));
-        assertThat(Calibration.negativeLogLikelihood(wrong, 1)).isCloseTo(100, within(1e-9));
-        assertThat(Calibration.temperature(wrong)).isCloseTo(20, within(1e-3));
+        assertThat(Calibration.error(wrong, Activation.SOFTMAX, 1)).isCloseTo(1, within(1e-12));
+        assertThat(Calibration.negativeLogLikelihood(wrong, Activation.SOFTMAX, 1)).isCloseTo(100, within(1e-9));
+        assertThat(Calibration.temperature(wrong, Activation.SOFTMAX)).isCloseTo(20, within(1e-3));
+        assertThat(Calibration.negativeLogLikelihood(wrong, Activation.SIGMOID, 1)).as("and of a silent class")
+                .isCloseTo(100 + Math.log(2), within(1e-6));
     }
 
     @Test

@@ -4,10 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.data.Tones;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.evaluation.Calibration;
 import io.audiomamba.evaluation.Predictions;
 import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.Parameters;
@@ -96,12 +98,15 @@ class CrossValidationTest {
     /** Two clips a fold, one class each; {@code certainty} is the logit of the class {@code answers} gives. */
     private void write(int fold, long seed, float certainty, int... answers) throws IOException {
         run(TONES, 0, 0, 1);
-        Dataset held = TONES.fold(fold);
         float[][] logits = new float[answers.length][2];
         for (int i = 0; i < answers.length; i++) {
             logits[i][answers[i]] = certainty;
         }
-        Predictions predictions = Predictions.of(held, logits);
+        write(fold, seed, logits);
+    }
+
+    private void write(int fold, long seed, float[][] logits) throws IOException {
+        Predictions predictions = Predictions.of(TONES.fold(fold), logits);
         Files.writeString(folder.resolve("fold%d-seed%d.json".formatted(fold, seed)),
                 new ObjectMapper().writeValueAsString(new CrossValidation.Run(fold, seed, predictions, predictions)));
     }
@@ -124,12 +129,33 @@ class CrossValidationTest {
         assertThat(summary.ensemble()).as("the surer, wrong seed wins in one clip").isEqualTo(0.75);
     }
 
+    /** One clip's logits are all higher: among probabilities that sum to one that changes nothing. */
+    @Test
+    void aModelOfSigmoidsIsMeasuredAndCalibratedByThem() throws IOException {
+        Recipe recipe = Recipe.of("esc10", Map.of("loss.kind", "binary-cross-entropy"));
+        CrossValidation validation = new CrossValidation(recipe, InitialWeights.RANDOM, TONES, folder);
+        validation.run(0, 0, 1, 1, Devices.cpu(), null);
+        float[][] logits = {{1, 0.5f}, {3, 3.5f}};
+        write(1, 7, logits);
+        write(2, 7, logits);
+        CrossValidation.Summary summary = validation.summary();
+        assertThat(summary.accuracy().mean()).isEqualTo(1);
+        assertThat(summary.meanAveragePrecision().mean()).isEqualTo(0.75);
+        Predictions fold = Predictions.of(TONES.fold(1), logits);
+        double temperature = Calibration.temperature(fold, Activation.SIGMOID);
+        assertThat(summary.temperature()).isCloseTo(temperature, within(1e-6));
+        assertThat(summary.uncalibratedError()).isCloseTo(Calibration.error(fold, Activation.SIGMOID, 1), within(1e-6));
+        assertThat(summary.error()).isCloseTo(Calibration.error(fold, Activation.SIGMOID, temperature), within(1e-6));
+        new CrossValidationReport("tones", Activation.SIGMOID, summary, validation.runs()).write(folder);
+        assertThat(Files.readAllLines(folder.resolve("crossval.csv")).get(1)).startsWith("7,1,2,1.0,0.75,");
+    }
+
     @Test
     void files() throws IOException {
         write(2, 1, 1, 0, 1);
         write(1, 1, 1, 0, 0);
         CrossValidation validation = validation(TONES);
-        new CrossValidationReport("tones", validation.summary(), validation.runs()).write(folder);
+        new CrossValidationReport("tones", Activation.SOFTMAX, validation.summary(), validation.runs()).write(folder);
         JsonNode json = new ObjectMapper().readTree(folder.resolve("crossval.json").toFile());
         assertThat(json.at("/accuracy/mean").asDouble()).isEqualTo(0.75);
         assertThat(json.at("/accuracy/deviation").isNull()).isTrue();
