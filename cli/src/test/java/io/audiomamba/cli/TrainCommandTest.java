@@ -69,6 +69,8 @@ class TrainCommandTest {
             "train --recipe esc50 --data DIR/clips.csv -o DIR/x --set optimiser.lr=1 | no 'optimiser.lr'",
             "train --recipe esc50 --data DIR/clips.csv -o DIR/x --set train.epochs=0 | must be 1 or more",
             "train --recipe esc50 --data DIR/clips.csv -o DIR/x --set model.preset=big | no model variant 'big'",
+            "train --recipe esc50 --data DIR/clips.csv -o DIR/x | train with --set loss.kind=binary-cross-entropy",
+            "crossval --recipe esc50 --data DIR/clips.csv -o DIR/x | train with --set loss.kind=binary-cross-entropy",
             "train --recipe esc50 --data DIR/clips.csv -o DIR/x --fold 9 | there is no fold 9; there are 1, 2",
             "train --recipe esc50 --data DIR/nowhere -o DIR/x | no such file or folder",
             "train --recipe esc50 --data DIR/empty -o DIR/x | is no dataset"})
@@ -83,7 +85,8 @@ class TrainCommandTest {
     @Test
     void aFolderThatCannotBeWritten() {
         Result result = run(
-                "train --recipe esc50 --data DIR/clips.csv -o DIR/0.wav/run --set model.preset=nano_s1_chunky");
+                "train --recipe esc50 --data DIR/clips.csv -o DIR/0.wav/run --set model.preset=nano_s1_chunky"
+                        + " --set loss.kind=binary-cross-entropy");
         assertThat(result.code).isEqualTo(Main.ENVIRONMENT);
         assertThat(result.err.lines()).hasSize(1);
         assertThat(result.err).contains("cannot be written");

@@ -141,7 +141,7 @@ public final class CrossValidation {
      *
      * @param recipe  whose seed is that of the first runs; the next ones' follow it
      * @param weights that each run begins with
-     * @throws ConfigurationException if the dataset has less than two folds
+     * @throws ConfigurationException if the dataset has less than two folds, or the recipe does not fit it
      */
     public CrossValidation(Recipe recipe, InitialWeights weights, Dataset dataset, Path folder) {
         this.recipe = recipe;
@@ -152,6 +152,7 @@ public final class CrossValidation {
         if (dataset.folds().size() < 2) {
             throw new ConfigurationException(dataset.title() + ": has no folds to cross-validate with.");
         }
+        recipe.requireFits(dataset); // before the folder says what its runs are of
     }
 
     private Path file(int fold, long seed) {

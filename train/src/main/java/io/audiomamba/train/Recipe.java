@@ -1,6 +1,7 @@
 package io.audiomamba.train;
 
 import io.audiomamba.checkpoint.Description.Activation;
+import io.audiomamba.data.Dataset;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.model.ModelConfig.HeadKind;
 import java.util.List;
@@ -144,6 +145,18 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
      */
     public static Recipe of(String nameOrFile, Map<String, String> settings) {
         return RecipeYaml.read(nameOrFile, settings);
+    }
+
+    /**
+     * Checks that the loss is for as many labels as the clips have.
+     *
+     * @throws ConfigurationException if it is not
+     */
+    void requireFits(Dataset dataset) {
+        if (loss.kind() == LossKind.CROSS_ENTROPY && !dataset.isSingleLabel()) {
+            throw new ConfigurationException(dataset.title() + ": has clips with several labels, but the recipe's loss is"
+                    + " for one; train with --set loss.kind=binary-cross-entropy.");
+        }
     }
 
     /** The names of the recipes of this project. */

@@ -70,7 +70,7 @@ public final class Trainer implements AutoCloseable {
     /**
      * A model for the classes of {@code dataset}, to be trained on {@code device}.
      *
-     * @throws ConfigurationException if the recipe does not fit the model
+     * @throws ConfigurationException if the recipe does not fit the model or the dataset
      */
     public Trainer(Recipe recipe, Dataset dataset, Device device, InitialWeights weights) {
         this.recipe = recipe;
@@ -79,6 +79,7 @@ public final class Trainer implements AutoCloseable {
         ModelConfig config = Variants.named(recipe.model().preset())
                 .forSound(dataset.labels().size(), recipe.model().head()).withDropPath(recipe.model().dropPath())
                 .withAttentionAfter(recipe.model().attentionAfter());
+        recipe.requireFits(dataset);
         parameters = new Parameters(weights.source(config, Parameters.Source.random(recipe.train().seed())));
         try (var _ = new PointerScope()) {
             model = new AudioMamba(config, parameters);
