@@ -65,8 +65,9 @@ public final class Main {
                     : e.getCause();
             line.getErr().println("audiomamba: " + messageOf(cause instanceof Exception reason ? reason : e));
         } catch (OutOfMemoryError e) {
-            line.getErr().println("audiomamba: the memory does not suffice (" + e.getMessage()
-                    + "); AUDIOMAMBA_JAVA_OPTIONS=-Xmx4g gives the JVM more.");
+            line.getErr().println("audiomamba: the memory does not suffice"
+                    + (e.getMessage() == null ? "" : " (" + e.getMessage() + ")")
+                    + "; AUDIOMAMBA_JAVA_OPTIONS=-Xmx4g gives the JVM more.");
         }
         return ENVIRONMENT;
     }

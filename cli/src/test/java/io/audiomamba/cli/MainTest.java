@@ -248,7 +248,9 @@ class MainTest {
                 return new ExceptionInInitializerError(reason);
             }
         })).isEqualTo("audiomamba: No room.");
-        assertThat(failing(new OutOfMemoryError("Java heap space"))).contains("memory does not suffice", "-Xmx");
+        assertThat(failing(new OutOfMemoryError("Java heap space")))
+                .contains("memory does not suffice (Java heap space)", "-Xmx");
+        assertThat(failing(new OutOfMemoryError())).contains("memory does not suffice;");
     }
 
     @ParameterizedTest

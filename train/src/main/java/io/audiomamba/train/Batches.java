@@ -20,7 +20,6 @@ import java.util.Optional;
 import java.util.Queue;
 import java.util.Random;
 import java.util.SplittableRandom;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -241,18 +240,18 @@ final class Batches implements AutoCloseable {
             unwanted = true;
             try {
                 get().close();
-            } catch (RuntimeException _) {
+            } catch (RuntimeException | Error _) {
                 return;
             }
         }
 
         /** The batch without the clips that cannot be read, once the workers are done with it. */
-        private Batch finish() throws InterruptedException, ExecutionException {
+        private Batch finish() {
             float[] targets = new float[chosen.size() * classes];
             Map<String, String> unreadable = new LinkedHashMap<>();
             int size = 0;
             for (int row = 0; row < chosen.size(); row++) {
-                Optional<String> failure = failures.get(row).get();
+                Optional<String> failure = Futures.result(failures.get(row));
                 if (failure.isPresent()) {
                     unreadable.put(clip(row).name(), failure.get());
                     continue;

@@ -207,7 +207,7 @@ public final class CrossValidation {
             for (Runnable run = runs.poll(); run != null; run = runs.poll()) {
                 run.run();
             }
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             runs.clear();
             throw e;
         }

@@ -154,8 +154,9 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
      */
     void requireFits(Dataset dataset) {
         if (loss.kind() == LossKind.CROSS_ENTROPY && !dataset.isSingleLabel()) {
-            throw new ConfigurationException(dataset.title() + ": has clips with several labels, but the recipe's loss is"
-                    + " for one; train with --set loss.kind=binary-cross-entropy.");
+            throw new ConfigurationException(
+                    dataset.title() + ": has clips with several labels, but the recipe's loss is"
+                            + " for one; train with --set loss.kind=binary-cross-entropy.");
         }
     }
 

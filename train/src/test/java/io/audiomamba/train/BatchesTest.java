@@ -1,10 +1,12 @@
 package io.audiomamba.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.AudioException;
+import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.frontend.LogMel;
 import io.audiomamba.torch.Devices;
@@ -24,6 +26,8 @@ class BatchesTest {
     private static final int CLIPS = 7;
     private static final int BROKEN = 3;
 
+    private Runnable beforeReading = () -> {};
+
     private final CountDownLatch readTwice = new CountDownLatch(2 * CLIPS);
 
     /** Every clip is a class of its own, and its sound says which: a constant. */
@@ -34,6 +38,7 @@ class BatchesTest {
                 @Override
                 public float[] read(Clip clip, int sampleRate) {
                     readTwice.countDown();
+                    beforeReading.run();
                     int number = clip.labels().getFirst();
                     if (number == BROKEN) {
                         throw new AudioException(clip.name() + ": is damaged.");
@@ -65,6 +70,23 @@ class BatchesTest {
     void saysWhichClipsCannotBeRead() {
         try (Batches batches = batches("train.batch_size=" + CLIPS); Batches.Batch batch = batches.get(0, 0)) {
             assertThat(batch.unreadable()).containsOnlyKeys("clip " + BROKEN);
+        }
+    }
+
+    /** Who runs the command tells a usage error and a lack of memory from an error of this program. */
+    @Test
+    void whatAWorkerThrowsIsThrown() {
+        beforeReading = () -> {
+            throw new ConfigurationException("No.");
+        };
+        try (Batches batches = batches("train.batch_size=2")) {
+            assertThatThrownBy(() -> batches.get(0, 0)).isInstanceOf(ConfigurationException.class);
+        }
+        beforeReading = () -> {
+            throw new OutOfMemoryError();
+        };
+        try (Batches batches = batches("train.batch_size=2")) {
+            assertThatThrownBy(() -> batches.get(0, 0)).isInstanceOf(OutOfMemoryError.class);
         }
     }
 
