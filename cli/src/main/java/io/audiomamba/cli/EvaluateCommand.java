@@ -29,6 +29,8 @@ import picocli.CommandLine.Spec;
                 + " measures of each class."})
 final class EvaluateCommand implements Callable<Integer> {
 
+    private static final int MOST_SHIFTS = 1000;
+
     @Spec
     private CommandSpec spec;
 
@@ -65,8 +67,9 @@ final class EvaluateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (shifts < 1) {
-            throw new ParameterException(spec.commandLine(), "--shifts is " + shifts + " but must be 1 or more.");
+        if (shifts < 1 || shifts > MOST_SHIFTS) {
+            throw new ParameterException(spec.commandLine(),
+                    "--shifts is " + shifts + " but must be 1 to " + MOST_SHIFTS + ".");
         }
         threads.apply();
         PrintWriter err = spec.commandLine().getErr();

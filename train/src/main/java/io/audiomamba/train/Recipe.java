@@ -4,6 +4,7 @@ import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.model.ModelConfig.HeadKind;
+import io.audiomamba.torch.Natives;
 import java.util.List;
 import java.util.Map;
 
@@ -24,7 +25,8 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
         public Train {
             require(epochs >= 1, "train.epochs", epochs, "1 or more");
             require(batchSize >= 1, "train.batch_size", batchSize, "1 or more");
-            require(workers >= 1, "train.workers", workers, "1 or more");
+            require(workers >= 1 && workers <= Natives.MOST_THREADS, "train.workers", workers,
+                    "1 to " + Natives.MOST_THREADS);
             require(ema >= 0 && ema < 1, "train.ema", ema, "in [0, 1)");
             require(averageLast >= 0, "train.average_last", averageLast, "0 or more");
             require(evaluateEvery >= 1, "train.evaluate_every", evaluateEvery, "1 or more");

@@ -80,6 +80,7 @@ class RecipeTest {
             "train.epochs=many | train.epochs is \"many\" but must be a whole number",
             "train.epochs=1.5 | train.epochs is 1.5 but must be a whole number",
             "train.epochs= | train.epochs is", "train.epochs=0 | train.epochs is 0 but must be 1 or more",
+            "train.workers=1000000 | train.workers is 1000000 but must be 1 to 256",
             "optimizer.lr=fast | optimizer.lr is \"fast\" but must be a number",
             "optimizer.lr=-1 | optimizer.lr is -1.0 but must be above 0", "optimizer.lr=.nan | optimizer.lr is NaN",
             "optimizer.lr=.inf | optimizer.lr is Infinity but must be finite",
