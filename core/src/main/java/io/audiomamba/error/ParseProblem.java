@@ -1,11 +1,24 @@
 package io.audiomamba.error;
 
 import tools.jackson.core.JacksonException;
+import tools.jackson.databind.exc.MismatchedInputException;
 
 /** What a parser of JSON or CSV complains about, in words that mean something to users. */
 public final class ParseProblem {
 
     private ParseProblem() {}
+
+    /**
+     * {@code content}, which a parser found.
+     *
+     * @throws JacksonException if it is null: the text is the word {@code null}, which parsers take for one of any type
+     */
+    public static <T> T required(T content) {
+        if (content == null) {
+            throw MismatchedInputException.from(null, (Class<?>) null, "there is nothing in it but null");
+        }
+        return content;
+    }
 
     /** The parser's sentence, without its full stop and without its own settings, and where in the text that is. */
     public static String of(JacksonException e) {

@@ -1,5 +1,6 @@
 package io.audiomamba.registry;
 
+import com.fasterxml.jackson.annotation.Nulls;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.ParseProblem;
 import java.io.IOException;
@@ -22,7 +23,8 @@ public final class Registry {
     public static final String VARIABLE = "AUDIOMAMBA_REGISTRY";
 
     private static final JsonMapper JSON = JsonMapper.builder().enable(MapperFeature.ACCEPT_CASE_INSENSITIVE_ENUMS)
-            .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES).build();
+            .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+            .changeDefaultNullHandling(nulls -> nulls.withContentNulls(Nulls.FAIL)).build();
 
     private final List<PublicModel> models;
 
@@ -67,7 +69,7 @@ public final class Registry {
 
     private static List<PublicModel> read(String name, byte[] json) {
         try {
-            List<PublicModel> models = JSON.readValue(json, Content.class).models();
+            List<PublicModel> models = ParseProblem.required(JSON.readValue(json, Content.class)).models();
             if (models == null) {
                 throw new ConfigurationException(name + ": has no list of models.");
             }

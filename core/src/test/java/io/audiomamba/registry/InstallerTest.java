@@ -173,9 +173,17 @@ class InstallerTest {
         for (Map.Entry<String, String> change : Map.of("\"a.pth\"", "\"../a.pth\"", "https:", "file:", "\"A\"", "[",
                 "\"title\"", "\"sha256\"", "\"models\"", "\"Models\"").entrySet()) {
             Files.writeString(file, good.replace(change.getKey(), change.getValue()));
-            assertThatThrownBy(() -> Registry.of(file)).as(change.toString())
-                    .isInstanceOf(ConfigurationException.class).hasMessageStartingWith(file + ": ")
-                    .message().doesNotContain("\n");
+            assertNoList(file);
         }
+        for (String nothing : List.of("null", "{\"models\":[null]}")) {
+            Files.writeString(file, nothing);
+            assertNoList(file);
+        }
+    }
+
+    private static void assertNoList(Path file) throws IOException {
+        assertThatThrownBy(() -> Registry.of(file)).as(Files.readString(file))
+                .isInstanceOf(ConfigurationException.class).hasMessageStartingWith(file + ": ")
+                .message().doesNotContain("\n");
     }
 }

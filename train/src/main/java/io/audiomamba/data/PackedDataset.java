@@ -1,5 +1,6 @@
 package io.audiomamba.data;
 
+import com.fasterxml.jackson.annotation.Nulls;
 import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.RawTensor;
 import io.audiomamba.checkpoint.Safetensors;
@@ -32,6 +33,7 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.ObjectMapper;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A dataset that was decoded once: int16 samples at one rate in safetensors shards, memory-mapped when read, and
@@ -49,7 +51,8 @@ public final class PackedDataset implements Dataset.Sounds {
     /** What is in a packed folder, or was left in one by a call that was interrupted. */
     private static final String OURS = "(index\\.json|shard-\\d{5}\\.safetensors)(\\..+\\.part)?";
     private static final String RATE = "sample_rate";
-    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final ObjectMapper JSON = JsonMapper.builder()
+            .changeDefaultNullHandling(nulls -> nulls.withContentNulls(Nulls.FAIL)).build();
     /** Unmaps the shards of datasets that nobody uses any more. */
     private static final Cleaner CLEANER = Cleaner.create();
 
@@ -84,7 +87,7 @@ public final class PackedDataset implements Dataset.Sounds {
     private static Index readIndex(Path folder) {
         Path file = folder.resolve(INDEX);
         try {
-            Index index = JSON.readValue(file.toFile(), Index.class);
+            Index index = ParseProblem.required(JSON.readValue(file.toFile(), Index.class));
             boolean sound = index.title() != null && index.sampleRate() > 0 && index.labels() != null
                     && index.clips() != null
                     && index.clips().stream().allMatch(clip -> clip.name() != null && clip.shard() != null

@@ -3,6 +3,7 @@ package io.audiomamba.evaluation;
 import io.audiomamba.checkpoint.Description.Activation;
 import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -13,6 +14,15 @@ import java.util.List;
  * @param targets (clips, classes), whether the class is heard
  */
 public record Predictions(List<String> clips, float[][] logits, boolean[][] targets) {
+
+    /** @throws IllegalArgumentException if there are no clips, or not for each a row of either, all of one width */
+    public Predictions {
+        if (clips.isEmpty() || logits.length != clips.size() || targets.length != clips.size()
+                || Arrays.stream(logits).anyMatch(row -> row.length != logits[0].length)
+                || Arrays.stream(targets).anyMatch(row -> row.length != targets[0].length)) {
+            throw new IllegalArgumentException("not a whole row of logits and one of targets for each clip");
+        }
+    }
 
     /** Right answers for {@code dataset}, beside {@code logits}. */
     public static Predictions of(Dataset dataset, float[][] logits) {

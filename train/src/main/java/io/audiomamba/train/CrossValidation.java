@@ -103,6 +103,11 @@ public final class CrossValidation {
             Figure meanAveragePrecision, Figure shiftedMeanAveragePrecision, double temperature,
             double uncalibratedError, double error) {
 
+        public Summary {
+            Stream.of(accuracy, shiftedAccuracy, foldAccuracies, shiftedFoldAccuracies, meanAveragePrecision,
+                    shiftedMeanAveragePrecision).forEach(Objects::requireNonNull);
+        }
+
         /** Under which a model's provenance holds the summary of the cross-validation that it was calibrated by, as JSON. */
         public static final String PROVENANCE = "cross-validation";
 
@@ -320,7 +325,7 @@ public final class CrossValidation {
 
     private static <T> T read(Path file, Class<T> type, String advice) {
         try {
-            return JSON.readValue(file.toFile(), type);
+            return ParseProblem.required(JSON.readValue(file.toFile(), type));
         } catch (JacksonException e) {
             throw new ConfigurationException(
                     file + ": is damaged; " + advice + " (" + ParseProblem.of(e) + ").", e);

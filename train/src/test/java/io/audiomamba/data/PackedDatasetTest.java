@@ -187,7 +187,11 @@ class PackedDatasetTest {
     @Test
     void aDamagedIndex() throws IOException {
         Path index = folder.resolve("index.json");
-        for (String content : List.of("", "{", "{}", "[]", """
+        for (String content : List.of("", "{", "{}", "[]", "null", """
+                {"title":"t","sampleRate":32000,"labels":["a"],"clips":[null]}
+                """, """
+                {"title":"t","sampleRate":32000,"labels":[null],"clips":[]}
+                """, """
                 {"title":"t","sampleRate":32000,"labels":["a"],"clips":[{"name":"x","shard":"s","labels":[1],"fold":0}]}
                 """)) {
             Files.writeString(index, content);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.audiomamba.checkpoint.Description.Activation;
 import java.util.Collections;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -24,7 +25,8 @@ class CalibrationTest {
             for (int c = 0; c < CLASSES; c++) {
                 logits[i][c] = (float) random.nextGaussian(0, 2);
             }
-            float[] honest = new Predictions(null, new float[][] {logits[i]}, null).logProbabilities(activation, 1)[0];
+            float[] honest = new Predictions(List.of("clip"), new float[][] {logits[i]}, new boolean[1][CLASSES])
+                    .logProbabilities(activation, 1)[0];
             double left = random.nextDouble();
             for (int c = 0; c < CLASSES; c++) {
                 double p = Math.exp(honest[c]);
@@ -75,7 +77,7 @@ class CalibrationTest {
     @Test
     void certaintyDoesNotMakeTies() {
         float[][] logits = {{50, 0, -50}, {60, 0, -60}};
-        Predictions certain = new Predictions(Collections.nCopies(2, "clip"), logits, null);
+        Predictions certain = new Predictions(Collections.nCopies(2, "clip"), logits, new boolean[2][3]);
         for (Activation activation : Activation.values()) {
             float[][] rows = certain.logProbabilities(activation, 1);
             assertThat(rows[1][0]).isGreaterThan(rows[0][0]);

@@ -213,12 +213,29 @@ class CrossValidationTest {
     @Test
     void aDamagedRun() throws IOException {
         write(1, 1, 1, 0, 1);
-        Files.writeString(folder.resolve("fold1-seed1.json"), "{");
-        assertThatThrownBy(() -> validation(TONES).summary()).isInstanceOf(ConfigurationException.class)
-                .hasMessageContaining("fold1-seed1.json");
-        Files.writeString(folder.resolve("origin.json"), "{");
-        assertThatThrownBy(() -> validation(TONES).summary()).isInstanceOf(ConfigurationException.class)
-                .hasMessageContaining("origin.json: is damaged");
+        Path file = folder.resolve("fold1-seed1.json");
+        String run = Files.readString(file);
+        for (String damaged : List.of("{", "null", run.replaceFirst("\\[1.0,0.0]", "[1.0]"),
+                run.replaceFirst("\\[1.0,0.0]", "null"), run.replaceFirst("\\[1.0,0.0],", ""),
+                run.replaceFirst("\\[true,false]", "[true]"), run.replaceFirst("\"low-1-0\",", ""))) {
+            assertThat(damaged).isNotEqualTo(run);
+            assertDamaged(file, damaged);
+        }
+        assertDamaged(folder.resolve("origin.json"), "{");
+        assertDamaged(folder.resolve("origin.json"), "null");
+    }
+
+    private void assertDamaged(Path file, String content) throws IOException {
+        Files.writeString(file, content);
+        assertThatThrownBy(() -> validation(TONES).summary()).as(content).isInstanceOf(ConfigurationException.class)
+                .hasMessageStartingWith(file + ": is damaged");
+    }
+
+    @Test
+    void aSummaryThatIsNotWhole() {
+        for (String json : List.of("{}", "null", "{\"runs\":3}", "[]", "{")) {
+            assertThat(CrossValidation.Summary.of(Map.of(CrossValidation.Summary.PROVENANCE, json))).as(json).isEmpty();
+        }
     }
 
     private void assertRefused(String what, Recipe recipe, InitialWeights weights, Dataset dataset) {
