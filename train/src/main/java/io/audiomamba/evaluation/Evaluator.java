@@ -14,7 +14,9 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.BiConsumer;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
@@ -79,12 +81,26 @@ public final class Evaluator {
      * @throws CheckpointException if the model's scores are not finite and nothing else is to be thrown then
      */
     public Outcome predict(Dataset dataset, int shifts, BiConsumer<Integer, Integer> progress) {
+        return predict(dataset, shifts, progress, () -> false).orElseThrow();
+    }
+
+    /**
+     * {@link #predict(Dataset, int, BiConsumer)}, which may be stopped.
+     *
+     * @param stop asked before each batch
+     * @return nothing if {@code stop} said so
+     */
+    public Optional<Outcome> predict(Dataset dataset, int shifts, BiConsumer<Integer, Integer> progress,
+            BooleanSupplier stop) {
         int all = dataset.clips().size();
         List<Clip> heard = new ArrayList<>();
         List<float[]> plain = new ArrayList<>();
         List<float[]> shifted = new ArrayList<>();
         Map<String, String> failures = new LinkedHashMap<>();
         for (int from = 0; from < all; from += BATCH) {
+            if (stop.getAsBoolean()) {
+                return Optional.empty();
+            }
             List<Clip> clips = dataset.clips().subList(from, Math.min(all, from + BATCH));
             float[][] windows = windows(dataset, clips, failures);
             List<Clip> decoded = clips.stream().filter(clip -> !failures.containsKey(clip.name())).toList();
@@ -99,8 +115,8 @@ public final class Evaluator {
                     + failures.values().iterator().next());
         }
         int classes = dataset.labels().size();
-        return new Outcome(Predictions.of(heard, classes, plain.toArray(float[][]::new)),
-                Predictions.of(heard, classes, shifted.toArray(float[][]::new)), failures);
+        return Optional.of(new Outcome(Predictions.of(heard, classes, plain.toArray(float[][]::new)),
+                Predictions.of(heard, classes, shifted.toArray(float[][]::new)), failures));
     }
 
     private float[][] windows(Dataset dataset, List<Clip> clips, Map<String, String> failures) {

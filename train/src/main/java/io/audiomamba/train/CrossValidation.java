@@ -103,13 +103,13 @@ public final class CrossValidation {
             Figure meanAveragePrecision, Figure shiftedMeanAveragePrecision, double temperature,
             double uncalibratedError, double error) {
 
+        /** Under which a model's provenance holds the summary of the cross-validation that it was calibrated by, as JSON. */
+        public static final String PROVENANCE = "cross-validation";
+
         public Summary {
             Stream.of(accuracy, shiftedAccuracy, foldAccuracies, shiftedFoldAccuracies, meanAveragePrecision,
                     shiftedMeanAveragePrecision).forEach(Objects::requireNonNull);
         }
-
-        /** Under which a model's provenance holds the summary of the cross-validation that it was calibrated by, as JSON. */
-        public static final String PROVENANCE = "cross-validation";
 
         String toJson() {
             return JSON.writeValueAsString(this);
@@ -238,9 +238,9 @@ public final class CrossValidation {
         Dataset held = dataset.fold(fold);
         try (Trainer trainer = trainer(seeded, dataset.withoutFold(fold), device)) {
             while (trainer.finishedEpochs() < recipe.train().epochs()) {
-                listener.epoch(name, trainer.epoch(training, () -> false).orElseThrow());
+                listener.epoch(name, trainer.epoch(training, () -> false, () -> {}).orElseThrow());
             }
-            Evaluator.Outcome outcome = trainer.predict(held, SHIFTS);
+            Evaluator.Outcome outcome = trainer.predict(held, SHIFTS, () -> false).orElseThrow();
             outcome.failures().values().forEach(reason -> listener.skipped(name, reason));
             return new Run(fold, seeded.train().seed(), outcome.plain(), outcome.shifted());
         }

@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
@@ -123,10 +124,10 @@ public final class Trainer implements AutoCloseable {
      * Trains for one epoch more.
      *
      * @throws AudioException         if a clip cannot be read
-     * @throws ConfigurationException as {@link #epoch(TrainingListener, BooleanSupplier)}
+     * @throws ConfigurationException as {@link #epoch(TrainingListener, BooleanSupplier, Runnable)}
      */
     public Epoch epoch() {
-        return epoch(STRICT, () -> false).orElseThrow();
+        return epoch(STRICT, () -> false, () -> {}).orElseThrow();
     }
 
     private static final TrainingListener STRICT = new TrainingListener() {
@@ -148,12 +149,14 @@ public final class Trainer implements AutoCloseable {
     /**
      * Trains to the end of an epoch. A clip that cannot be read is told to {@code listener} once, and left out.
      *
-     * @param stop asked after each step of the optimiser
+     * @param stop      asked after each step of the optimiser
+     * @param beforeEnd run when the epoch's last step is made and the epoch not yet finished: a training that goes on from
+     *                  there only finishes it
      * @return nothing if {@code stop} said so, perhaps in the middle of the epoch, from where training may go on
      * @throws ConfigurationException if the loss or a gradient is not finite any more, naming the tensor that went bad
      *                                first, or if no clip can be read
      */
-    public Optional<Epoch> epoch(TrainingListener listener, BooleanSupplier stop) {
+    public Optional<Epoch> epoch(TrainingListener listener, BooleanSupplier stop, Runnable beforeEnd) {
         long start = System.nanoTime();
         int before = position.clips();
         while (position.batches() < batches.count()) {
@@ -173,6 +176,7 @@ public final class Trainer implements AutoCloseable {
         if (position.trained() == 0) {
             throw new ConfigurationException(dataset.title() + ": none of its clips can be read.");
         }
+        beforeEnd.run();
         Epoch done = new Epoch(position.epochs() + 1, position.losses() / position.trained(),
                 LearningRate.at(recipe, position.epochs()), position.clips() - before,
                 (System.nanoTime() - start) / 1e9, position.skipped());
@@ -253,13 +257,15 @@ public final class Trainer implements AutoCloseable {
     /**
      * What the model, with averaged weights if the recipe averages, says of {@code clips}.
      *
+     * @param stop asked before each batch
+     * @return nothing if {@code stop} said so
      * @throws ConfigurationException if its scores are not finite, naming the tensor that went bad first
      */
-    public Evaluator.Outcome predict(Dataset clips, int shifts) {
-        Evaluator.Outcome[] result = new Evaluator.Outcome[1];
+    public Optional<Evaluator.Outcome> predict(Dataset clips, int shifts, BooleanSupplier stop) {
         Evaluator evaluator = new Evaluator(model, frontEnd, device, this::divergedInEvaluation);
-        averages.during(() -> result[0] = evaluator.predict(clips, shifts));
-        return result[0];
+        AtomicReference<Optional<Evaluator.Outcome>> outcome = new AtomicReference<>();
+        averages.during(() -> outcome.set(evaluator.predict(clips, shifts, (_, _) -> {}, stop)));
+        return outcome.get();
     }
 
     private ConfigurationException divergedInEvaluation() {

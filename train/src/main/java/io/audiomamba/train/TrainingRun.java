@@ -79,7 +79,10 @@ public final class TrainingRun {
         return folder.resolve(name);
     }
 
-    /** Lets {@link #run} finish the step it is at, save, and return. May be called by any thread. */
+    /**
+     * Lets {@link #run} finish the step or the batch of held-out clips it is at, save, and return. May be called by any
+     * thread.
+     */
     public void stop() {
         stopping = true;
     }
@@ -116,23 +119,22 @@ public final class TrainingRun {
                 var _ = occupied(listener)) {
             setting.weights().report().forEach(listener::warning);
             checkFolder(resume); // once more, now that no other training is at work in it
-            TrainingHistory history = begin(trainer);
+            TrainingHistory history = begin(trainer, listener);
             Description description = calibrated(trainer.description(), setting.calibration());
-            while (trainer.finishedEpochs() < recipe.train().epochs()) {
-                Optional<Trainer.Epoch> epoch = trainer.epoch(listener, () -> stopping);
-                if (epoch.isPresent()) {
-                    finish(epoch.get(), trainer, history, description, setting.type(), listener);
-                }
-                if (stopping || epoch.isEmpty()) {
-                    break;
-                }
+            boolean stoppedInEvaluation = false;
+            while (!stopping && trainer.finishedEpochs() < recipe.train().epochs()) {
+                Optional<Trainer.Epoch> epoch = trainer.epoch(listener, () -> stopping,
+                        () -> saveBeforeEvaluation(trainer));
+                stoppedInEvaluation = epoch.isPresent()
+                        && !finish(epoch.get(), trainer, history, description, setting.type(), listener);
             }
-            save(trainer, description, setting.type());
+            trainer.write(file("last.safetensors"), description, setting.type());
+            if (!stoppedInEvaluation) { // else the state from before it is to stay
+                saveState(trainer);
+            }
             unreadable.putAll(trainer.unreadable());
-            boolean finished = trainer.finishedEpochs() == recipe.train().epochs();
-            if (finished) {
-                report(trainer, history, description, listener);
-            }
+            boolean finished = !stoppedInEvaluation && trainer.finishedEpochs() == recipe.train().epochs()
+                    && report(trainer, history, description, listener);
             return new Outcome(finished, Map.copyOf(unreadable));
         } catch (IOException e) {
             throw WholeFile.unwritable(folder, e);
@@ -179,7 +181,7 @@ public final class TrainingRun {
         throw another();
     }
 
-    private TrainingHistory begin(Trainer trainer) throws IOException {
+    private TrainingHistory begin(Trainer trainer, TrainingListener listener) throws IOException {
         WholeFile.deleteUnfinished(folder);
         Path state = file(STATE);
         if (!Files.exists(state)) {
@@ -193,40 +195,71 @@ public final class TrainingRun {
             }
             best = Double.parseDouble(notes.get(BEST));
         }
-        return new TrainingHistory(folder, trainer.finishedEpochs());
+        return new TrainingHistory(folder, trainer.finishedEpochs(), listener);
     }
 
-    private void finish(Trainer.Epoch epoch, Trainer trainer, TrainingHistory history, Description description,
+    /** Whether the held-out clips, if there are any, are evaluated on after the epoch. */
+    private boolean isEvaluated(int epoch) {
+        return validation != null
+                && (epoch == recipe.train().epochs() || epoch % recipe.train().evaluateEvery() == 0);
+    }
+
+    /**
+     * An evaluation may take long, or fail. Who goes on from this state finishes the epoch and evaluates. Only the state is
+     * saved: should the evaluation find that the model has diverged, the last model is still a good one.
+     */
+    private void saveBeforeEvaluation(Trainer trainer) {
+        if (isEvaluated(trainer.finishedEpochs() + 1)) {
+            saveState(trainer);
+        }
+    }
+
+    /** Evaluates, notes the figures and saves where that is due; false if stopped in the evaluation, before all that. */
+    private boolean finish(Trainer.Epoch epoch, Trainer trainer, TrainingHistory history, Description description,
             DType type, TrainingListener listener) throws IOException {
-        boolean last = epoch.number() == recipe.train().epochs();
-        boolean evaluated = validation != null && (last || epoch.number() % recipe.train().evaluateEvery() == 0);
-        Metrics metrics = evaluated ? evaluate(trainer, listener).metrics(description.activation()) : null;
+        Metrics metrics = null;
+        if (isEvaluated(epoch.number())) {
+            if (!evaluate(trainer, listener)) {
+                return false;
+            }
+            metrics = heldOut.metrics(description.activation());
+        }
         history.add(EpochFigures.of(epoch, metrics, System.currentTimeMillis() / 1000.0));
         if (metrics != null && metrics.meanAveragePrecision() > best) {
             best = metrics.meanAveragePrecision();
             trainer.write(file("best.safetensors"), description, type);
         }
-        if (!last && epoch.number() % recipe.train().saveEvery() == 0) {
-            save(trainer, description, type);
+        if (epoch.number() < recipe.train().epochs() && epoch.number() % recipe.train().saveEvery() == 0) {
+            trainer.write(file("last.safetensors"), description, type);
+            saveState(trainer);
         }
         listener.epoch(epoch, metrics);
+        return true;
     }
 
-    /** What the model says of the held-out clips that can be read. */
-    private Predictions evaluate(Trainer trainer, TrainingListener listener) {
-        Evaluator.Outcome outcome = trainer.predict(validation, 1);
-        outcome.failures().forEach((clip, reason) -> {
-            if (unreadable.put(clip, reason) == null) {
-                listener.unreadable(reason);
-            }
+    /** Notes what the model says of the held-out clips that can be read; false if stopped before it has. */
+    private boolean evaluate(Trainer trainer, TrainingListener listener) {
+        Optional<Evaluator.Outcome> outcome = trainer.predict(validation, 1, () -> stopping);
+        outcome.ifPresent(found -> {
+            found.failures().forEach((clip, reason) -> {
+                if (unreadable.put(clip, reason) == null) {
+                    listener.unreadable(reason);
+                }
+            });
+            heldOut = found.plain();
         });
-        heldOut = outcome.plain();
-        return heldOut;
+        return outcome.isPresent();
     }
 
-    private void report(Trainer trainer, TrainingHistory history, Description description, TrainingListener listener) {
-        if (validation != null && heldOut == null) {
-            evaluate(trainer, listener);
+    /** Writes the report; false if stopped in the evaluation that it needs. */
+    private boolean report(Trainer trainer, TrainingHistory history, Description description,
+            TrainingListener listener) {
+        if (validation != null && heldOut == null && !evaluate(trainer, listener)) {
+            return false;
+        }
+        if (history.epochs().isEmpty()) {
+            listener.warning(folder + ": no figures of any epoch are left to report.");
+            return true;
         }
         Optional<byte[]> curves = new LearningCurves(history.epochs()).png();
         if (curves.isPresent()) {
@@ -236,14 +269,14 @@ public final class TrainingRun {
         }
         String page = new TrainingReport(description, history.epochs()).html(curves, heldOut, unreadable);
         write("report.html", page.getBytes(StandardCharsets.UTF_8));
+        return true;
     }
 
     private void write(String name, byte[] content) {
         WholeFile.write(file(name), channel -> WholeFile.writeFully(channel, ByteBuffer.wrap(content)));
     }
 
-    private void save(Trainer trainer, Description description, DType type) {
-        trainer.write(file("last.safetensors"), description, type);
+    private void saveState(Trainer trainer) {
         TrainingState.save(file(STATE), trainer,
                 Map.of(BEST, Double.toString(best), DATA, training.fingerprint()));
     }

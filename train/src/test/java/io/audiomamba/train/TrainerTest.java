@@ -179,7 +179,7 @@ class TrainerTest {
             }
         });
         try (Trainer trainer = trainer()) {
-            assertThatThrownBy(() -> trainer.predict(gone, 1)).hasMessage("The shard is gone.");
+            assertThatThrownBy(() -> trainer.predict(gone, 1, () -> false)).hasMessage("The shard is gone.");
         }
     }
 

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.audiomamba.checkpoint.Checkpoint;
 import io.audiomamba.checkpoint.DType;
+import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
+import io.audiomamba.data.Tones;
 import io.audiomamba.error.AudioMambaException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.EnvironmentException;
@@ -14,9 +16,12 @@ import io.audiomamba.torch.Devices;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -150,6 +155,118 @@ class TrainingRunTest {
         }
     }
 
+    /** Evaluates on more clips than a batch holds; {@code atClip} is run before each is read. */
+    private TrainingRun evaluating(String name, Runnable atClip) {
+        List<Clip> clips = IntStream.range(0, 20).mapToObj(i -> new Clip("" + i, Path.of("" + i), List.of(i % 2), 0))
+                .toList();
+        Dataset heldOut = new Dataset("many", tones.labels(), clips, List.of(), new Dataset.Sounds() {
+            @Override
+            public float[] read(Clip clip, int sampleRate) {
+                atClip.run();
+                return Tones.tone(sampleRate, 200 + 100 * Integer.parseInt(clip.name()), 0.2);
+            }
+
+            @Override
+            public int storedRate(Clip clip) {
+                return 8000;
+            }
+        });
+        return new TrainingRun(folder.resolve(name), TinyTraining.recipe("train.average_last=2", "train.save_every=9"),
+                tones, heldOut);
+    }
+
+    private void stopInEvaluation(String name) {
+        TrainingRun[] run = new TrainingRun[1];
+        run[0] = evaluating(name, () -> run[0].stop());
+        Listener listener = quiet();
+        assertThat(run[0].run(SETTING, true, listener).finished()).isFalse();
+        assertThat(listener.epochs).isEmpty();
+        assertThat(folder.resolve(name).resolve("last.safetensors")).exists();
+    }
+
+    /** In the first epoch's evaluation and in the last one's; between them in the second epoch's first step. */
+    @Test
+    void stoppedInAnEvaluationItGoesOnExactly() throws IOException {
+        evaluating("whole", () -> {}).run(SETTING, false, quiet());
+        stopInEvaluation("parts");
+        assertThat(lines("parts")).isEmpty();
+        TrainingRun[] second = new TrainingRun[1];
+        second[0] = evaluating("parts", () -> {});
+        Listener stopper = new Listener(_ -> second[0].stop());
+        assertThat(second[0].run(SETTING, true, stopper).finished()).isFalse();
+        assertThat(stopper.epochs).extracting(Trainer.Epoch::number).containsExactly(1);
+        stopInEvaluation("parts");
+        assertThat(lines("parts")).hasSize(1);
+        Listener last = quiet();
+        assertThat(evaluating("parts", () -> {}).run(SETTING, true, last).finished()).isTrue();
+        assertThat(last.steps).as("only the evaluation was missing").isEmpty();
+        assertThat(figures("parts")).hasSize(2).isEqualTo(figures("whole"));
+        for (String file : List.of("last.safetensors", "best.safetensors", "state.safetensors")) {
+            assertThat(folder.resolve("parts").resolve(file)).hasSameBinaryContentAs(
+                    folder.resolve("whole").resolve(file));
+        }
+    }
+
+    private List<List<Double>> figures(String name) throws IOException {
+        return lines(name).stream().map(
+                line -> Stream.of("epoch", "loss", "mAP", "mAUC").map(key -> line.get(key).asDouble()).toList())
+                .toList();
+    }
+
+    @Test
+    void anEvaluationThatFailsLosesNoTraining() {
+        assertThatThrownBy(() -> evaluating("run", () -> {
+            throw new EnvironmentException("The disk is gone.");
+        }).run(SETTING, false, quiet())).hasMessage("The disk is gone.");
+        Listener listener = quiet();
+        assertThat(evaluating("run", () -> {}).run(SETTING, true, listener).finished()).isTrue();
+        assertThat(listener.steps).allMatch(step -> step.epoch() == 2);
+        assertThat(listener.epochs).hasSize(2);
+    }
+
+    @Test
+    void stoppedInTheEvaluationForTheReport() throws IOException {
+        evaluating("run", () -> {}).run(SETTING, false, quiet());
+        Path report = folder.resolve("run").resolve("report.html");
+        Files.delete(report);
+        stopInEvaluation("run");
+        assertThat(report).doesNotExist();
+        assertThat(evaluating("run", () -> {}).run(SETTING, true, quiet()).finished()).isTrue();
+        assertThat(report).exists();
+    }
+
+    /** As a power cut leaves it. */
+    @Test
+    void aDamagedLineIsLeftOut() throws IOException {
+        run("run", tones).run(SETTING, false, quiet());
+        Path file = folder.resolve("run").resolve("metrics.jsonl");
+        List<String> lines = Files.readAllLines(file);
+        for (byte[] end : List.of("{\"epoch\":2,\"lo".getBytes(), "null".getBytes(), new byte[] {'{', -1, 0})) {
+            Files.writeString(file, lines.getFirst() + "\n");
+            Files.write(file, end, StandardOpenOption.APPEND);
+            Listener listener = quiet();
+            assertThat(run("run", tones).run(SETTING, true, listener).finished()).isTrue();
+            assertThat(listener.warnings).contains(
+                    file + ": a line is damaged, and the figures of its epoch are left out.");
+            assertThat(file).hasContent(lines.getFirst() + "\n");
+        }
+        Files.writeString(file, "{");
+        Listener listener = quiet();
+        assertThat(run("run", tones).run(SETTING, true, listener).finished()).isTrue();
+        assertThat(listener.warnings).contains(folder.resolve("run") + ": no figures of any epoch are left to report.");
+    }
+
+    /** The epoch whose line was lost counts all the same. */
+    @Test
+    void linesBehindTheStateAreDroppedByTheirNumber() throws IOException {
+        run("run", tones).run(SETTING, false, quiet());
+        Path file = folder.resolve("run").resolve("metrics.jsonl");
+        List<String> lines = Files.readAllLines(file);
+        Files.write(file, List.of(lines.get(1), lines.get(1).replace("\"epoch\":2", "\"epoch\":3")));
+        run("run", tones).run(SETTING, true, quiet());
+        assertThat(file).hasContent(lines.get(1) + "\n");
+    }
+
     /** A folder where TensorBoard's file would be stands for a kill at the beginning of a resumed training. */
     @Test
     void aResumeThatIsCutOffKeepsTheHistory() throws IOException {
@@ -262,11 +379,23 @@ class TrainingRunTest {
     void divergenceKeepsTheLastGoodCheckpoint() throws IOException {
         String[] settings = {"train.epochs=3", "optimizer.lr=1e25", "optimizer.weight_decay=0.0",
                 "schedule.kind=steps", "schedule.warmup_factors=[1e-30, 1e-30]"};
-        assertThatThrownBy(() -> run("run", tones, settings).run(SETTING, false, quiet()))
+        Path last = folder.resolve("run").resolve("last.safetensors");
+        Path good = folder.resolve("good");
+        Listener keeper = new Listener(step -> {
+            if (step.epoch() == 2 && step.batch() == 1) {
+                try {
+                    Files.copy(last, good);
+                } catch (IOException e) {
+                    throw new AssertionError(e);
+                }
+            }
+        });
+        assertThatThrownBy(() -> run("run", tones, settings).run(SETTING, false, keeper))
                 .isInstanceOf(ConfigurationException.class).hasMessageContaining("the scores of held-out clips")
                 .hasMessageContaining("what first was not finite is the ");
         assertThat(lines("run")).hasSize(1);
-        try (Checkpoint checkpoint = Checkpoint.open(folder.resolve("run").resolve("last.safetensors"))) {
+        assertThat(last).hasSameBinaryContentAs(good);
+        try (Checkpoint checkpoint = Checkpoint.open(last)) {
             assertThat(checkpoint.tensors().values()).allSatisfy(tensor -> {
                 for (float value : tensor.toFloats()) {
                     assertThat(value).isFinite();
@@ -286,7 +415,7 @@ class TrainingRunTest {
     /** A file that a folder's name blocks stands for a full disk: the write fails, and the old checkpoint stays. */
     @Test
     void aCheckpointThatCannotBeWritten() throws IOException {
-        TrainingRun run = run("run", tones, "train.epochs=3");
+        TrainingRun run = run("run", tones, "train.epochs=3", "train.evaluate_every=3");
         Path state = folder.resolve("run").resolve("state.safetensors");
         Path kept = folder.resolve("kept");
         Listener blocker = new Listener(step -> {
