@@ -5,6 +5,7 @@ import static io.audiomamba.scan.VectorMath.LANES;
 import static io.audiomamba.scan.VectorMath.SPECIES;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
 
@@ -183,19 +184,21 @@ final class VectorTile {
         }
     }
 
-    /** Channels of a strip that exist; the others, which fill it up, hold finite values without a meaning. */
+    /** Channels of a strip that exist; the others fill it up. */
     private int channelsOf(int strip) {
         return Math.min(STRIP, channels - strip);
     }
 
-    /** Reads a strip of what lies in memory like the tokens. */
+    /** Reads a strip of what lies in memory like the tokens; channels that do not exist are zero, for sums over channels. */
     void read(MemorySegment from, int strip, int plane) {
         int count = channelsOf(strip);
         if (count == STRIP) {
             VectorOperands.readStrip(from, places, strip, scratch, plane, tokens);
         } else {
             for (int t = 0; t < tokens; t++) {
-                VectorOperands.read(from, places[t] + strip, scratch, plane + t * STRIP, count);
+                int at = plane + t * STRIP;
+                VectorOperands.read(from, places[t] + strip, scratch, at, count);
+                Arrays.fill(scratch, at + count, at + STRIP, 0);
             }
         }
     }
