@@ -25,7 +25,7 @@ final class ColumnSums {
     private final int channels;
     private final int rows;
 
-    /** @param matrix (..., C), contiguous, on a GPU, not empty */
+    /** @param matrix (..., C), {@linkplain Tensors#aligned aligned}, on a GPU, not empty */
     ColumnSums(Tensor matrix) {
         this.matrix = matrix;
         channels = Math.toIntExact(matrix.size(-1));
@@ -34,9 +34,9 @@ final class ColumnSums {
 
     /** (C), float32. */
     static Tensor of(Tensor matrix) {
-        ColumnSums sums = new ColumnSums(matrix);
+        ColumnSums sums = new ColumnSums(Tensors.aligned(matrix));
         Tensor parts = sums.parts();
-        sums.launch("column_sums.cu", "sums", matrix, parts);
+        sums.launch("column_sums.cu", "sums", sums.matrix, parts);
         return parts.sum(0);
     }
 

@@ -6,9 +6,11 @@ import io.audiomamba.torch.CudaModule.Struct;
 import io.audiomamba.torch.GradientTape;
 import io.audiomamba.torch.Tensors;
 import java.util.List;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.MemoryFormat;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
@@ -37,7 +39,7 @@ public final class DepthwiseSilu {
      * @return (B, H, W, C), contiguous, in the type of x
      */
     public static Tensor apply(Tensor x, Tensor weight, Tensor bias) {
-        Call call = new Call(evenlySpaced(x) ? x : x.contiguous(), weight, bias);
+        Call call = new Call(evenlySpaced(x) ? x : copy(x), weight, bias);
         Tensor y;
         try (var _ = new NoGradGuard()) {
             y = call.forward();
@@ -46,11 +48,21 @@ public final class DepthwiseSilu {
         return GradientTape.differentiable(y, inputs, inputs, call::backward);
     }
 
-    /** Whether tokens follow one another at one distance, even so that two channels can be read at once. */
+    /** Whether tokens follow one another at one distance, from an address on that {@link #atOnce} channels can be read from. */
     private static boolean evenlySpaced(Tensor x) {
         long step = x.stride(2);
         return x.stride(3) == 1 && x.stride(1) == x.size(2) * step && x.stride(0) == x.size(1) * x.stride(1)
-                && step % 2 == 0 && x.storage_offset() % 2 == 0;
+                && step % atOnce(x) == 0 && x.data_ptr().address() % (atOnce(x) * x.element_size()) == 0;
+    }
+
+    /** Not {@code contiguous()}: that takes any address for good, and any stride of a dimension of size 1. */
+    private static Tensor copy(Tensor x) {
+        return x.clone(new MemoryFormatOptional(MemoryFormat.Contiguous));
+    }
+
+    /** Channels that a lane reads at once. */
+    private static int atOnce(Tensor x) {
+        return x.size(3) % 2 == 0 ? 2 : 1;
     }
 
     /** The tape keeps all of its tensors for the backward pass. */
@@ -71,9 +83,8 @@ public final class DepthwiseSilu {
 
         private Extent extent() {
             long strips = x.size(0) * x.size(1) * Math.ceilDiv(x.size(2), STRIP);
-            int lane = x.size(3) % 2 == 0 ? 2 : 1;
             return new Extent((int) Math.min(MOST_BLOCKS, Math.ceilDiv(strips, WARPS)),
-                    (int) Math.ceilDiv(x.size(3), 32 * lane), 1, 32 * WARPS);
+                    (int) Math.ceilDiv(x.size(3), 32 * atOnce(x)), 1, 32 * WARPS);
         }
 
         Tensor forward() {
@@ -86,8 +97,8 @@ public final class DepthwiseSilu {
             Extent extent = extent();
             Tensor gradConvolved = Tensors.emptyBeside(x, x.scalar_type().intern(), Tensors.shape(x));
             Tensor parameters = Tensors.emptyBeside(x, ScalarType.Float, extent.x(), TAPS + 1, x.size(3));
-            module().launch("backward", extent, x, weight, bias, gradY.to(x.scalar_type()).contiguous(), gradConvolved,
-                    parameters, grid(x.stride(2)));
+            module().launch("backward", extent, x, weight, bias, Tensors.aligned(gradY.to(x.scalar_type())),
+                    gradConvolved, parameters, grid(x.stride(2)));
             Tensor gradX = torch.empty_like(gradConvolved);
             module().launch("convolve", extent(), gradConvolved, weight, null, gradX, grid(x.size(3)),
                     1);

@@ -43,12 +43,12 @@ public final class FusedLayerNorm {
      * @return in the shape of x, and in its type or that of {@linkplain Autocast mixed precision}
      */
     public static Tensor apply(Tensor x, Tensor shift, Tensor weight, Tensor bias, double epsilon) {
-        return new Call(x.contiguous(), shift, weight, bias, Autocast.resultType(x), epsilon).tensor();
+        return new Call(Tensors.aligned(x), shift, weight, bias, Autocast.resultType(x), epsilon).tensor();
     }
 
     /** What {@link #apply} gives, computed again where it is needed again. */
     public static Input again(Tensor x, Tensor weight, Tensor bias, double epsilon) {
-        return new Call(x.contiguous(), null, weight, bias, Autocast.resultType(x), epsilon);
+        return new Call(Tensors.aligned(x), null, weight, bias, Autocast.resultType(x), epsilon);
     }
 
     /** The tape keeps all of its tensors for the backward pass. */
@@ -90,8 +90,8 @@ public final class FusedLayerNorm {
             Tensor gradX = torch.empty_like(x);
             int parameterCount = shift == null ? 2 : 3;
             Tensor parameters = Tensors.emptyBeside(x, ScalarType.Float, extent().x(), parameterCount, x.size(-1));
-            module().launch("backward", extent(), x, shift, weight, gradY.to(type).contiguous(), gradX, parameters,
-                    rows());
+            module().launch("backward", extent(), x, shift, weight, Tensors.aligned(gradY.to(type)), gradX,
+                    parameters, rows());
             Tensor sums = parameters.sum(0);
             return Stream.concat(Stream.of(gradX), IntStream.range(0, parameterCount).mapToObj(i -> sums.select(0, i)))
                     .toArray(Tensor[]::new);

@@ -39,10 +39,10 @@ public final class Residual {
         Call call = new Call(kept.contiguous(), Tensors.shape(x));
         Tensor sum;
         try (var _ = new NoGradGuard()) {
-            sum = call.launch("add", x.contiguous(), branch.contiguous());
+            sum = call.launch("add", Tensors.aligned(x), Tensors.aligned(branch));
         }
         return GradientTape.differentiable(sum, new Tensor[] {x, branch}, new Tensor[] {call.kept()},
-                gradient -> new Tensor[] {gradient, call.launch("scale", gradient.contiguous())});
+                gradient -> new Tensor[] {gradient, call.launch("scale", Tensors.aligned(gradient))});
     }
 
     /** @param shape of the tokens */

@@ -53,11 +53,14 @@ public record ScanInputs(Tensor tokens, Tensor projections, Tensor dtWeight, Ten
         }
     }
 
-    /** As a GPU's kernels read them: contiguous, tokens and projections in {@code type}, parameters in float32. */
+    /**
+     * As a GPU's kernels read them: contiguous, where they can read whole vectors, tokens and projections in {@code type},
+     * parameters in float32.
+     */
     ScanInputs forKernels(ScalarType type) {
         Tensor[] result = tensors();
         for (int i = 0; i < result.length; i++) {
-            result[i] = result[i].to(i < 2 ? type : ScalarType.Float).contiguous();
+            result[i] = Tensors.aligned(result[i].to(i < 2 ? type : ScalarType.Float));
         }
         return of(result);
     }

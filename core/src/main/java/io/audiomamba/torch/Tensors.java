@@ -16,6 +16,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /** Tensors between Java's memory and LibTorch's, and who frees them. */
 public final class Tensors {
 
+    /** What a GPU's thread reads at once, at most. */
+    private static final int VECTOR_BYTES = 16;
+
     static {
         Natives.loadTorch();
     }
@@ -93,6 +96,12 @@ public final class Tensors {
     /** An uninitialised tensor on the device of {@code beside}. */
     public static Tensor emptyBeside(Tensor beside, ScalarType type, long... shape) {
         return torch.empty(shape, new TensorOptions(type).device(new DeviceOptional(beside.device())), null);
+    }
+
+    /** {@code tensor}, contiguous and from an address on that a GPU's kernels can read whole vectors from; if it is, itself. */
+    public static Tensor aligned(Tensor tensor) {
+        Tensor contiguous = tensor.contiguous();
+        return contiguous.data_ptr().address() % VECTOR_BYTES == 0 ? contiguous : contiguous.clone();
     }
 
     /** The values of a tensor of any floating type and device, in row-major order. */

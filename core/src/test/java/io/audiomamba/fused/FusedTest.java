@@ -1,6 +1,7 @@
 package io.audiomamba.fused;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.audiomamba.Errors;
 import io.audiomamba.Gpu;
@@ -16,6 +17,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.DeviceType;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -103,6 +105,39 @@ class FusedTest {
                 in -> silu(in[0].narrow(-1, 0, 40), in[1], new TensorOptional()));
     }
 
+    /** Neighbours of a single token in a row may be at any distance. */
+    @Test
+    void depthwiseSiluReadsTransposedColumns() {
+        compare(List.of(torch.randn(2, 1, 9, 32), torch.randn(32, 1, 3, 3)), ScalarType.Float,
+                in -> DepthwiseSilu.apply(in[0].transpose(1, 2), in[1], null),
+                in -> silu(in[0].transpose(1, 2), in[1], new TensorOptional()));
+    }
+
+    /** Operands and gradients behind another number, where no whole vectors can be read. */
+    @Test
+    void tensorsMayBeginAnywhere() {
+        for (ScalarType type : new ScalarType[] {ScalarType.Float, ScalarType.BFloat16, ScalarType.Half}) {
+            Tensor kept = torch.ones(3).to(gpu, type);
+            compare(List.of(torch.randn(3, 5, 4, 16), torch.randn(16, 1, 3, 3)), type,
+                    in -> moved(DepthwiseSilu.apply(moved(in[0]), in[1], null)),
+                    in -> silu(in[0], in[1], new TensorOptional()));
+            compare(List.of(torch.randn(40, 16), torch.randn(16), torch.randn(16)), type,
+                    in -> moved(FusedLayerNorm.apply(moved(in[0]), null, in[1], in[2], 1e-5)), FusedTest::layerNorm);
+            compare(List.of(torch.randn(3, 5, 4, 16), torch.randn(3, 5, 4, 16)), type,
+                    in -> moved(Residual.apply(moved(in[0]), moved(in[1].to(type)), kept)), in -> in[0].add(in[1]));
+            compare(List.of(torch.randn(40, 16), scaledNormal(32, 16), torch.randn(32), scaledNormal(8, 32),
+                    torch.randn(8)), type,
+                    x -> moved(FeedForward.apply(Input.of(moved(x[0])), x[1], x[2], x[3], x[4])),
+                    x -> torch.linear(torch.gelu(torch.linear(x[0], x[1], new TensorOptional(x[2]))), x[3],
+                            new TensorOptional(x[4])));
+        }
+    }
+
+    private static Tensor moved(Tensor tensor) {
+        return torch.cat(new TensorVector(tensor.new_zeros(1), tensor.flatten())).narrow(0, 1, tensor.numel())
+                .view(Tensors.shape(tensor));
+    }
+
     @ParameterizedTest
     @CsvSource({"1,3,5,2", "7,16,64,16", "1000,96,384,96", "4099,48,30,8", "33,768,3072,768"})
     void feedForwardEqualsLibTorchs(int rows, int in, int hidden, int out) {
@@ -181,6 +216,15 @@ class FusedTest {
         Tensor ones = torch.ones(96).to(gpu, ScalarType.Float);
         Tensor y = Autocast.bfloat16(() -> FusedLayerNorm.apply(x, null, ones, ones, 1e-5));
         assertThat(y.scalar_type().intern()).isEqualTo(ScalarType.BFloat16);
+    }
+
+    @Test
+    void kernelsOnOneGpuLeaveAnotherCurrent() {
+        assumeTrue(torch.cuda_device_count() > 1, "there is one CUDA device here");
+        Tensor there = torch.ones(4, 8).to(new Device(DeviceType.CUDA, (byte) 1), ScalarType.Float);
+        Tensor ones = there.select(0, 0);
+        assertThat(FusedLayerNorm.apply(there, null, ones, ones, 1e-5).max().item_float()).isEqualTo(1);
+        assertThat(torch.ones(8).to(new Device(DeviceType.CUDA), ScalarType.Float).device().index()).isZero();
     }
 
     /** The first operand in {@code type}, all others float32; the reference sees the same rounded numbers. */
