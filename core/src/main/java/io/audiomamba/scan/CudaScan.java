@@ -2,6 +2,7 @@ package io.audiomamba.scan;
 
 import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 
+import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.torch.CudaModule;
 import io.audiomamba.torch.CudaModule.Extent;
 import io.audiomamba.torch.CudaModule.Struct;
@@ -22,12 +23,17 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  */
 final class CudaScan implements ScanKernel {
 
-    /** Tokens of a chunk, and its tiles. */
-    private static final int CHUNK = 64;
-    private static final int TILES = 4;
+    /** Tokens of a tile, and at most of a chunk, which is some tiles. */
+    private static final int TILE = 16;
+    private static final int LONGEST_CHUNK = 4 * TILE;
     private static final int AXES = 2;
     private static final int WARP = 32;
+    private static final int MOST_WARPS = 3;
     private static final int RANK_STEP = 16;
+    /** Images in a launch. */
+    private static final int MOST_IMAGES = 65535;
+    /** In a block's shared memory without asking for more. */
+    private static final int MOST_SHARED_BYTES = 48 * 1024;
     /** Above it the gradients of the projection do not fit into the registers of a kernel that does all else. */
     private static final int HIGHEST_FUSED_RANK = 16;
     /** From so many states on their arithmetic costs more than to wait in memory for half a result. */
@@ -48,15 +54,54 @@ final class CudaScan implements ScanKernel {
     }
 
     /**
+     * How tokens and channels are dealt to blocks: the longest chunks for which a block's shared memory suffices, and as many
+     * warps as the gradient then has room for. Sizes are those of the structures in {@code passes.cuh} and
+     * {@code selective_scan_backward.cu}, which check that they fit.
+     *
+     * @param chunk tokens
+     * @param warps of a block, at most
+     */
+    record Cut(int chunk, int warps) {
+
+        /** @throws ConfigurationException if not even a tile and a warp find room */
+        static Cut of(ScanInputs in, boolean tensorCores) {
+            int matrices = 2 * in.stateSize();
+            int ofToken = (tensorCores ? (rank(in, true) + 8) * Short.BYTES : in.rank() * Float.BYTES)
+                    + matrices * Float.BYTES;
+            int lowRank = fuses(in, tensorCores) ? Math.max(in.rank(), 24) : 0;
+            int scratch = TILE * Math.max(lowRank + matrices, WARP);
+            for (int chunk = LONGEST_CHUNK; chunk >= TILE; chunk /= 2) {
+                int places = chunk * Integer.BYTES;
+                int table = chunk * ofToken;
+                // The gradient has one direction's table, and of each warp a result or what belongs to the states.
+                int ofWarp = ((manyStates(in) ? 3 * in.stateSize() : chunk) * WARP + scratch) * Float.BYTES;
+                int warps = Math.min(MOST_WARPS, (MOST_SHARED_BYTES - places - table) / ofWarp);
+                // Every chunk by itself: both directions' tables.
+                if (warps > 0 && places + 2 * table + warps * TILE * WARP * Float.BYTES <= MOST_SHARED_BYTES) {
+                    return new Cut(chunk, warps);
+                }
+            }
+            throw new ConfigurationException("On a GPU the scan has no room for " + in.stateSize()
+                    + " states of a channel beside a rank of " + in.rank() + "; -D" + ScanKernels.PROPERTY
+                    + "=torch computes it, slowly.");
+        }
+
+        int tiles() {
+            return chunk / TILE;
+        }
+    }
+
+    /**
      * The operands as the kernels take them, and how a launch is cut.
      *
      * @param weight W_dt times log2(e), (4, D, R), in the type of the tokens; for tensor cores R is rounded up
      * @param fused  whether the kernels find the gradients of the step sizes' projection themselves
      * @param blocks that share the channels
+     * @param tiles  of a chunk
      * @param whole  whether a block goes through all chunks of an axis
      */
     private record Launch(ScanInputs in, Tensor weight, boolean fused, CudaModule module, Struct operands,
-            int threads, int blocks, int chunks, boolean whole) {
+            int threads, int blocks, int chunks, int tiles, boolean whole) {
 
         /** @param pass {@code forward} or {@code backward} */
         static Launch of(ScanInputs given, String pass) {
@@ -64,22 +109,23 @@ final class CudaScan implements ScanKernel {
             int device = given.tokens().device().index();
             boolean tensorCores = CudaModule.hasTensorCores(type, device);
             ScanInputs in = given.forKernels(type);
+            Cut cut = Cut.of(in, tensorCores);
             CudaModule module = CudaModule.of(CudaScan.class, "selective_scan_" + pass + ".cu",
                     definitions(in, CudaModule.code(type), tensorCores), device);
-            int rank = tensorCores ? Math.ceilDiv(in.rank(), RANK_STEP) * RANK_STEP : in.rank();
-            Tensor weight = torch.empty(new long[] {DIRECTIONS, in.channels(), rank}, in.tokens().options(), null);
+            Tensor weight = torch.empty(new long[] {DIRECTIONS, in.channels(), rank(in, tensorCores)},
+                    in.tokens().options(), null);
             Tensor bias = torch.empty_like(in.dtBias());
             module.launch("prepare", Extent.forEach(weight.numel()), in.dtWeight(), in.dtBias(), weight, bias,
                     in.channels());
             int warps = Math.ceilDiv(in.channels(), WARP);
-            int threads = Math.min(module.mostThreads(pass + "_merged"), warps * WARP);
-            int chunks = Math.ceilDiv(in.height() * in.width(), CHUNK);
+            int threads = Math.min(cut.warps(), warps) * WARP;
+            int chunks = Math.ceilDiv(in.height() * in.width(), cut.chunk());
             boolean whole = manyStates(in) && chunks > 1
                     && (long) AXES * in.batch() * warps >= (long) BUSY * module.multiprocessors();
             return new Launch(in, weight, fuses(in, tensorCores), module,
                     new Struct(List.of(in.tokens(), in.projections(), weight, bias, in.aLogs(), in.skip()),
                             in.height(), in.width(), in.channels()),
-                    threads, Math.ceilDiv(in.channels(), threads), chunks, whole);
+                    threads, Math.ceilDiv(in.channels(), threads), chunks, cut.tiles(), whole);
         }
 
         /** So many numbers for each channel, direction, image and chunk. */
@@ -155,13 +201,20 @@ final class CudaScan implements ScanKernel {
 
     /** What the kernels are compiled for. */
     static List<String> definitions(ScanInputs in, int type, boolean tensorCores) {
-        return List.of("CHUNK=" + CHUNK, "TILES=" + TILES, "BOTH_AXES=" + BOTH_AXES, "N=" + in.stateSize(),
+        Cut cut = Cut.of(in, tensorCores);
+        return List.of("CHUNK=" + cut.chunk(), "TILES=" + cut.tiles(), "WARPS=" + cut.warps(),
+                "BOTH_AXES=" + BOTH_AXES, "N=" + in.stateSize(),
                 "R=" + in.rank(), "TYPE=" + type, "MANY_STATES=" + (manyStates(in) ? 1 : 0),
                 "TENSOR_CORES=" + (tensorCores ? 1 : 0), "FUSED=" + (fuses(in, tensorCores) ? 1 : 0));
     }
 
     private static boolean manyStates(ScanInputs in) {
         return in.stateSize() >= MANY_STATES;
+    }
+
+    /** R as W_dt lies in memory. */
+    private static int rank(ScanInputs in, boolean tensorCores) {
+        return tensorCores ? Math.ceilDiv(in.rank(), RANK_STEP) * RANK_STEP : in.rank();
     }
 
     private static boolean fuses(ScanInputs in, boolean tensorCores) {
@@ -186,17 +239,28 @@ final class CudaScan implements ScanKernel {
         }
     }
 
+    private static Tensor zeros(Tensor like) {
+        return torch.zeros(Tensors.shape(like), like.options());
+    }
+
     private static ScalarType type(ScalarType type) {
         return type == ScalarType.BFloat16 || type == ScalarType.Half ? type : ScalarType.Float;
     }
 
     @Override
     public Result forward(ScanInputs inputs, boolean withBackward) {
+        if (inputs.batch() > MOST_IMAGES) {
+            throw new ConfigurationException("On a GPU the scan takes " + MOST_IMAGES + " images at a time, not "
+                    + inputs.batch() + "; make the batch smaller.");
+        }
+        if (inputs.tokens().numel() == 0) {
+            return new Result(zeros(inputs.tokens()), null);
+        }
         if (PatchScan.suits(inputs)) {
             return PatchScan.forward(inputs, withBackward);
         }
         Launch launch = Launch.of(inputs, "forward");
-        long states = withBackward ? launch.perChunk(TILES * launch.in().stateSize()) : 0;
+        long states = withBackward ? launch.perChunk(launch.tiles() * launch.in().stateSize()) : 0;
         Tensor kept = launch.uninitialised(states + Kept.sums(launch));
         Kept parts = Kept.of(kept, launch);
         Tensor entering = launch.entering("forward_local", parts.sums(), parts.sums(), false);
@@ -208,6 +272,9 @@ final class CudaScan implements ScanKernel {
 
     @Override
     public ScanInputs backward(ScanInputs inputs, Tensor kept, Tensor gradMerged) {
+        if (inputs.tokens().numel() == 0) {
+            return inputs.map(CudaScan::zeros);
+        }
         if (PatchScan.suits(inputs)) {
             return PatchScan.backward(inputs, kept, gradMerged);
         }

@@ -1,5 +1,6 @@
 package io.audiomamba.scan;
 
+import io.audiomamba.error.ConfigurationException;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
 
@@ -28,6 +29,7 @@ public interface ScanKernel {
      *
      * @param inputs       on one device; of any floating type, and strided in any way
      * @param withBackward whether {@link #backward} will follow
+     * @throws ConfigurationException if they are more images, or have more states or a higher rank, than this kernel takes
      */
     Result forward(ScanInputs inputs, boolean withBackward);
 

@@ -1,9 +1,10 @@
 // What a block of the scan's kernels works on, and how it gets there: a chunk of tokens of one image, and up to
 // 32 WARPS channels.
 //
-// Compiled at run time, behind numbers.cuh, with CHUNK and TILES (tokens of a chunk, and its tiles), N (states), R (rank
-// of the step size), TYPE (0 float32, 1 bfloat16, 2 float16), MANY_STATES (whether they are), TENSOR_CORES (whether to
-// multiply by them) and FUSED (whether to do so for the gradients of the step sizes' projection) defined; and BOTH_AXES.
+// Compiled at run time, behind numbers.cuh, with CHUNK and TILES (tokens of a chunk, and its tiles), WARPS (of a block, at
+// most), N (states), R (rank of the step size), TYPE (0 float32, 1 bfloat16, 2 float16), MANY_STATES (whether they are),
+// TENSOR_CORES (whether to multiply by them) and FUSED (whether to do so for the gradients of the step sizes' projection)
+// defined; and BOTH_AXES.
 
 constexpr int TILE = CHUNK / TILES;
 constexpr int ROW = R + 2 * N;
@@ -16,13 +17,9 @@ typedef Type<TYPE>::of value;
 // in registers, and half a result waits in global memory instead.
 constexpr int OWN = 3;
 
-// A block has as many warps as 48 KB of shared memory allow, three at most: 96 channels. The most is held by the
-// gradient: for each warp a result of the chunk, or those numbers, and scratch memory; and the tables.
+constexpr int MOST_SHARED_BYTES = 48 * 1024; // that a kernel can declare: CudaScan chooses CHUNK and WARPS for it
 constexpr int LOW_RANK = !FUSED ? 0 : R > 24 ? R : 24; // rows of sums before those of B and C
-constexpr int SCRATCH = TILE * (LOW_RANK + 2 * N > WARP ? LOW_RANK + 2 * N : WARP);
-constexpr int TABLES = CHUNK * (4 + (TENSOR_CORES ? (RANK + 8) * sizeof(value) : R * sizeof(float)) + 2 * N * sizeof(float));
-constexpr int ALLOWED = (48 * 1024 - TABLES) / (((MANY_STATES ? OWN * N : CHUNK) * WARP + SCRATCH) * sizeof(float));
-constexpr int WARPS = ALLOWED > 3 ? 3 : ALLOWED < 1 ? 1 : ALLOWED;
+constexpr int SCRATCH = TILE * (LOW_RANK + 2 * N > WARP ? LOW_RANK + 2 * N : WARP); // of a warp
 
 struct Grid {
     int height, width, channels;

@@ -74,6 +74,7 @@ struct LocalShared {
     Rows rows[2];
     alignas(16) float scratch[WARPS][TILE * WARP];
 };
+static_assert(sizeof(LocalShared) <= MOST_SHARED_BYTES, "as CudaScan has it");
 
 // A tile of one direction. Tiles come by position. If that is against the direction, the tile's contribution still has
 // to go through all tiles before, whose step sizes add up to `sum`.

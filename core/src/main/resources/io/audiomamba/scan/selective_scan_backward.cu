@@ -21,6 +21,7 @@ struct BackwardShared : MergedShared<SCRATCH> {
     Own own[OWN];
 #endif
 };
+static_assert(sizeof(BackwardShared) <= MOST_SHARED_BYTES, "as CudaScan has it");
 
 constexpr int STATES_AT_ONCE = MANY_STATES ? 1 : N; // more do not fit into the registers
 constexpr int PROJECTED = FUSED ? ROW : 2 * N; // of the gradient of a token's projections in one direction

@@ -12,8 +12,8 @@
 // the bias are multiplied by log2(e) beforehand, and B_t by ln 2 when it is read.
 //
 // The last chunk may be incomplete. Its missing positions read what its last one reads, but get a step size, and
-// a gradient, of zero, which changes nothing; threads without a channel do the same with the last channel. Neither
-// stores anything. No pass needs atomics, so results are the same in every run.
+// a gradient, of zero, which changes nothing as long as that last one is finite; threads without a channel do the same with
+// the last channel. Neither stores anything. No pass needs atomics, so results are the same in every run.
 
 #include "passes.cuh"
 
@@ -24,6 +24,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * WARP, 12 / WARPS) forward_l
 }
 
 typedef MergedShared<TILE * WARP> ForwardShared;
+static_assert(sizeof(ForwardShared) <= MOST_SHARED_BYTES, "as CudaScan has it");
 
 template <bool REVERSED>
 __device__ void forwardDirection(ForwardShared& shared, const Operands& in, Part part, const float* states,

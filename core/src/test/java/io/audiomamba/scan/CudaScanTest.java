@@ -5,16 +5,13 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.audiomamba.Errors;
 import io.audiomamba.Gpu;
-import io.audiomamba.torch.Tensors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -44,7 +41,8 @@ class CudaScanTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1,1,7,3,1,1", "2,7,1,5,2,4", "3,4,4,33,3,16", "1,64,64,96,6,1", "300,9,9,40,3,4"})
+    @CsvSource({"1,1,7,3,1,1", "2,7,1,5,2,4", "3,4,4,33,3,16", "1,64,64,96,6,1", "300,9,9,40,3,4",
+            "2,9,8,130,64,16", "300,5,9,64,64,16", "1,9,8,40,96,1"})
     void equalsTheOracleInFloat32(int batch, int height, int width, int channels, int rank, int state) {
         compare(ScanInputs.random(batch, height, width, channels, rank, state), ScalarType.Float, false, 1e-5);
     }
@@ -78,24 +76,20 @@ class CudaScanTest {
     }
 
     /** Kernels that read vectors of values must not mind where a tensor begins. */
-    @Test
-    void takesTensorsThatBeginAnywhere() {
-        ScanInputs in = ScanInputs.random(1, 16, 8, 32, 2, 1).map(t -> t.to(gpu, ScalarType.BFloat16));
-        ScanInputs moved = in.map(CudaScanTest::atOddAddress);
+    @ParameterizedTest
+    @CsvSource({"16,8,32,2,true", "9,8,40,6,false"})
+    void takesTensorsThatBeginAnywhere(int height, int width, int channels, int rank, boolean byPatches) {
+        ScanInputs in = ScanInputs.random(1, height, width, channels, rank, 1).map(t -> t.to(gpu, ScalarType.BFloat16));
+        ScanInputs moved = in.map(ScanInputsTest::atOddAddress);
         Tensor gradient = torch.randn_like(in.tokens());
-        assertThat(PatchScan.suits(moved)).isTrue();
+        assertThat(PatchScan.suits(moved)).isEqualTo(byPatches);
         ScanKernel.Result result = cuda.forward(in, true), again = cuda.forward(moved, true);
         assertThat(again.merged().equal(result.merged())).isTrue();
         Tensor[] expected = gradients(in, result, gradient);
-        Tensor[] gradients = gradients(moved, again, atOddAddress(gradient));
+        Tensor[] gradients = gradients(moved, again, ScanInputsTest.atOddAddress(gradient));
         for (int i = 0; i < expected.length; i++) {
             assertThat(gradients[i].equal(expected[i])).as(OPERANDS[i]).isTrue();
         }
-    }
-
-    private static Tensor atOddAddress(Tensor tensor) {
-        return torch.cat(new TensorVector(tensor.new_zeros(1), tensor.flatten())).narrow(0, 1, tensor.numel())
-                .view(Tensors.shape(tensor));
     }
 
     private void compare(ScanInputs random, ScalarType type, boolean byPatches, double tolerance) {

@@ -117,17 +117,22 @@ struct Scan {
         }
     }
 
+    // What blocks have, each `size` numbers, together.
+    static Doubles summed(const std::vector<float>& ofBlocks, size_t size) {
+        Doubles sums(size);
+        for (size_t i = 0; i < ofBlocks.size(); i++) {
+            sums[i % size] += ofBlocks[i];
+        }
+        return sums;
+    }
+
     // Prints the relative error of each result, and of each column and row of those that have them. `parameters` are of blocks.
     void compare(const Numbers<value>& foundY, const Numbers<value>& foundU, const auto& foundProjections,
             const Numbers<value>& foundSteps, const std::vector<float>& parameters) const {
-        Doubles sums(gradParameters.size());
-        for (size_t i = 0; i < parameters.size(); i++) {
-            sums[i % sums.size()] += parameters[i];
-        }
         print("y", foundY, y);
         print("tokens", foundU, gradU);
         print("projections", foundProjections, gradProjections, OF_ROW);
-        print("parameters", sums, gradParameters, PARAMETERS, D);
+        print("parameters", summed(parameters, gradParameters.size()), gradParameters, PARAMETERS, D);
         if (!FUSED) {
             print("steps", foundSteps, gradSteps);
         }

@@ -14,14 +14,16 @@ int main(int, char** arguments) {
     Scan scan(std::atoi(arguments[1]), std::atoi(arguments[2]), std::atoi(arguments[3]), std::atoi(arguments[4]));
     bool whole = std::atoi(arguments[5]);
     unsigned B = scan.B, D = scan.D, elements = scan.L * D;
-    unsigned threads = min(forward::WARPS * 32u, (D + 31) / 32 * 32), blocks = (D + threads - 1) / threads;
+    unsigned threads = min(WARPS * 32u, (D + 31) / 32 * 32), blocks = (D + threads - 1) / threads;
     unsigned chunks = (scan.L + CHUNK - 1) / CHUNK, parts = whole ? 1 : chunks;
     bool carries = !whole && chunks > 1;
     typedef Numbers<Scan::value> Values;
-    typedef std::conditional<FUSED, Scan::value, float>::type Projected;
     static_assert(backward::PROJECTED == Scan::OF_ROW);
     Values y(scan.u.size), gradU(y.size), steps(scan.gradSteps.size()), weight((size_t)4 * D * forward::RANK);
-    Numbers<Projected> gradProjections(scan.gradProjections.size());
+    bool narrow = FUSED && blocks == 1; // the projections' gradients; else each block's in float32
+    Values narrowProjections(scan.gradProjections.size());
+    std::vector<float> wideProjections(blocks * scan.gradProjections.size());
+    void* gradProjections = narrow ? (void*)narrowProjections.begin() : wideProjections.data();
     size_t perChunk = (size_t)B * 4 * chunks * D;
     std::vector<float> bias(4 * D), kept(perChunk * TILES * N), sums(perChunk), states(perChunk * N), adjoints(perChunk * N);
     std::vector<float> partial(2 * y.size), parameters(B * parts * scan.gradParameters.size());
@@ -55,7 +57,11 @@ int main(int, char** arguments) {
     }, [&] { forward::join(in, partial.data(), scan.u.begin(), y.begin()); });
     forAxes(gradU.begin(), [&](float* partial, int axis) {
         backward::backward_merged(again, scan.gradY.begin(), kept.data(), carries ? adjoints.data() : nullptr,
-                {partial, gradU.begin(), steps.begin(), gradProjections.begin(), parameters.data()}, axis);
+                {partial, gradU.begin(), steps.begin(), gradProjections, parameters.data()}, axis);
     }, [&] { backward::join(again, partial.data(), scan.gradY.begin(), gradU.begin()); });
-    scan.compare(y, gradU, gradProjections, steps, parameters);
+    if (narrow) {
+        scan.compare(y, gradU, narrowProjections, steps, parameters);
+    } else {
+        scan.compare(y, gradU, Scan::summed(wideProjections, scan.gradProjections.size()), steps, parameters);
+    }
 }
