@@ -1,12 +1,14 @@
 package io.audiomamba.torch;
 
 import io.audiomamba.error.AudioMambaException;
+import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.function.Supplier;
 
 /**
@@ -16,19 +18,25 @@ import java.util.function.Supplier;
  */
 record CudaCache(Optional<Path> folder) {
 
-    /** What is kept under {@code key}, else what {@code compiler} gives, which is kept. */
-    byte[] get(String key, Supplier<byte[]> compiler) {
-        if (folder.isEmpty()) {
-            return compiler.get();
+    /**
+     * What {@code loader} makes of what is kept under {@code key}; if nothing is, or that cannot be loaded, of what
+     * {@code compiler} gives, which is kept in its place.
+     *
+     * @param loader throws an {@link EnvironmentException} for code that cannot be loaded
+     */
+    <T> T get(String key, Supplier<byte[]> compiler, Function<byte[], T> loader) {
+        Optional<Path> file = folder.map(place -> place.resolve(key + ".cubin"));
+        if (file.isPresent()) {
+            try {
+                return loader.apply(Files.readAllBytes(file.get()));
+            } catch (IOException | EnvironmentException _) {
+                // not there, or damaged
+            }
         }
-        Path file = folder.get().resolve(key + ".cubin");
-        try {
-            return Files.readAllBytes(file);
-        } catch (IOException _) {
-            byte[] code = compiler.get();
-            keep(file, code);
-            return code;
-        }
+        byte[] code = compiler.get();
+        T loaded = loader.apply(code);
+        file.ifPresent(place -> keep(place, code));
+        return loaded;
     }
 
     private static void keep(Path file, byte[] code) {

@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.function.Function;
 
 /**
  * Turns CUDA C++ into machine code with NVRTC, NVIDIA's compiler as a library: no compiler need be installed. Results
@@ -43,14 +44,15 @@ final class CudaCompiler {
     }
 
     /**
-     * Machine code for {@code options}, which name the architecture.
+     * What {@code loader} makes of machine code for {@code options}, which name the architecture.
      *
-     * @throws EnvironmentException with the compiler's first complaint if it cannot be made
+     * @param loader throws an {@link EnvironmentException} for code that cannot be loaded
+     * @throws EnvironmentException with the compiler's first complaint if it cannot be made, or that of {@code loader}
      */
-    static byte[] compile(String source, List<String> options) {
+    static <T> T compiled(String source, List<String> options, Function<byte[], T> loader) {
         String key = Sha256.of(String.join("\n", description(), options.toString(), source));
         return new CudaCache(Natives.cacheFolder().map(folder -> folder.resolve("audiomamba-cuda"))).get(key,
-                () -> compileAnew(source, options));
+                () -> compileAnew(source, options), loader);
     }
 
     private static byte[] compileAnew(String source, List<String> options) {
@@ -68,13 +70,19 @@ final class CudaCompiler {
                 if (NativeLibrary.call(COMPILE, program, options.size(), list) != 0) {
                     String log = new String(content(arena, program, LOG_SIZE, LOG), StandardCharsets.UTF_8);
                     throw new EnvironmentException(description() + " cannot compile kernels for " + options + ": "
-                            + log.lines().findFirst().orElse("no reason given") + ".");
+                            + complaint(log) + ".");
                 }
                 return content(arena, program, CODE_SIZE, CODE);
             } finally {
                 NativeLibrary.call(DESTROY, handle);
             }
         }
+    }
+
+    /** The first line of {@code log} that is no warning. */
+    static String complaint(String log) {
+        return log.lines().filter(line -> line.contains("error")).findFirst()
+                .or(() -> log.lines().findFirst()).orElse("no reason given");
     }
 
     private static byte[] content(Arena arena, MemorySegment program, MethodHandle size, MethodHandle getter) {

@@ -7,8 +7,10 @@ import io.audiomamba.error.EnvironmentException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.Deque;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedDeque;
 
 /** A GPU, as NVIDIA's driver knows it. */
 final class CudaDevice {
@@ -20,7 +22,8 @@ final class CudaDevice {
     private static final MethodHandle ATTRIBUTE = DRIVER.function("cuDeviceGetAttribute", ADDRESS, JAVA_INT, JAVA_INT);
     private static final MethodHandle NAME = DRIVER.function("cuDeviceGetName", ADDRESS, JAVA_INT, JAVA_INT);
     private static final MethodHandle RETAIN = DRIVER.function("cuDevicePrimaryCtxRetain", ADDRESS, JAVA_INT);
-    private static final MethodHandle SET_CONTEXT = DRIVER.function("cuCtxSetCurrent", ADDRESS);
+    private static final MethodHandle PUSH_CONTEXT = DRIVER.function("cuCtxPushCurrent_v2", ADDRESS);
+    private static final MethodHandle POP_CONTEXT = DRIVER.function("cuCtxPopCurrent_v2", ADDRESS);
     private static final MethodHandle NEW_STREAM = DRIVER.function("cuStreamCreate", ADDRESS, JAVA_INT);
 
     private static final int LONGEST_NAME = 256;
@@ -35,6 +38,13 @@ final class CudaDevice {
 
     private final int handle;
     private final MemorySegment context;
+    private final Deque<MemorySegment> idleStreams = new ConcurrentLinkedDeque<>();
+
+    /** The time in which a thread uses a GPU. */
+    interface Use extends AutoCloseable {
+        @Override
+        void close();
+    }
 
     /**
      * GPU number {@code index}.
@@ -56,15 +66,28 @@ final class CudaDevice {
         }
     }
 
-    /** Lets the driver's functions act on this GPU in this thread, in the context that LibTorch uses too. */
-    void use() {
-        check(NativeLibrary.call(SET_CONTEXT, context), "be used from this thread");
+    /**
+     * Lets the driver's functions act on this GPU in this thread, in the context that LibTorch uses too; once that is closed,
+     * on the GPU that was LibTorch's current one before.
+     */
+    Use use() {
+        check(NativeLibrary.call(PUSH_CONTEXT, context), "be used from this thread");
+        return () -> NativeLibrary.call(POP_CONTEXT, MemorySegment.NULL);
     }
 
-    /** A stream that does not wait for the default one. */
-    MemorySegment newStream() {
-        use();
-        try (Arena arena = Arena.ofConfined()) {
+    /** A stream that does not wait for the default one, and that nobody else has until {@link #giveBack}. */
+    MemorySegment stream() {
+        MemorySegment idle = idleStreams.poll();
+        return idle == null ? newStream() : idle;
+    }
+
+    /** Takes back a stream in which all work is done: memory that LibTorch keeps for it serves whoever has it next. */
+    void giveBack(MemorySegment stream) {
+        idleStreams.push(stream);
+    }
+
+    private MemorySegment newStream() {
+        try (Arena arena = Arena.ofConfined(); var _ = use()) {
             MemorySegment pointer = arena.allocate(ADDRESS);
             check(NativeLibrary.call(NEW_STREAM, pointer, NON_BLOCKING), "make a stream");
             return pointer.get(ADDRESS, 0);

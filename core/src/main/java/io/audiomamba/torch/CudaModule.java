@@ -31,7 +31,6 @@ public final class CudaModule {
             ADDRESS);
     private static final MethodHandle SET_ATTRIBUTE = CudaDevice.DRIVER.function("cuFuncSetAttribute", ADDRESS,
             JAVA_INT, JAVA_INT);
-    private static final int MAX_THREADS_PER_BLOCK = 0;
     private static final int DECLARED_SHARED_BYTES = 1;
     private static final int MAX_DYNAMIC_SHARED_BYTES = 8;
     private static final MethodHandle LAUNCH = CudaDevice.DRIVER.function("cuLaunchKernel", ADDRESS, JAVA_INT, JAVA_INT,
@@ -126,19 +125,23 @@ public final class CudaModule {
     private CudaModule(String source, List<String> definitions, int index) {
         this.index = index;
         device = CudaDevice.of(index);
-        device.use();
-        Arena arena = Arena.global();
-        MemorySegment pointer = arena.allocate(ADDRESS);
         List<String> options = new ArrayList<>(List.of(
                 "--gpu-architecture=" + device.architecture(),
                 "--std=c++17"));
         definitions.forEach(definition -> options.add("--define-macro=" + definition));
-        byte[] code = CudaCompiler.compile(source, options);
+        try (var _ = device.use()) {
+            module = CudaCompiler.compiled(source, options, CudaModule::load);
+        }
+    }
+
+    private static MemorySegment load(byte[] code) {
+        Arena arena = Arena.global();
+        MemorySegment pointer = arena.allocate(ADDRESS);
         CudaDevice.check(
                 NativeLibrary.call(LOAD, pointer,
                         arena.allocate(code.length, 16).copyFrom(MemorySegment.ofArray(code))),
                 "load the compiled kernels");
-        module = pointer.get(ADDRESS, 0);
+        return pointer.get(ADDRESS, 0);
     }
 
     /**
@@ -148,12 +151,11 @@ public final class CudaModule {
      *                  {@link Integer}
      */
     public void launch(String kernel, Extent extent, Object... arguments) {
-        try (Arena arena = Arena.ofConfined()) {
+        try (Arena arena = Arena.ofConfined(); var _ = device.use()) {
             MemorySegment list = arena.allocate(ADDRESS, arguments.length);
             for (int i = 0; i < arguments.length; i++) {
                 list.setAtIndex(ADDRESS, i, argument(arena, arguments[i]));
             }
-            device.use();
             MemorySegment function = extent.sharedBytes() > 0
                     ? functionsWithSharedMemory.computeIfAbsent(kernel, this::functionWithSharedMemory)
                     : functions.computeIfAbsent(kernel, this::function);
@@ -165,11 +167,6 @@ public final class CudaModule {
         } catch (Throwable e) {
             throw new IllegalStateException("a native call cannot be made", e);
         }
-    }
-
-    /** The most threads that a block of a kernel may have. */
-    public int mostThreads(String kernel) {
-        return attribute(kernel, MAX_THREADS_PER_BLOCK);
     }
 
     /** The number of multiprocessors of the GPU. */
@@ -190,16 +187,15 @@ public final class CudaModule {
     private MemorySegment functionWithSharedMemory(String kernel) {
         MemorySegment function = functions.computeIfAbsent(kernel, this::function);
         CudaDevice.check(NativeLibrary.call(SET_ATTRIBUTE, function, MAX_DYNAMIC_SHARED_BYTES,
-                device.mostSharedBytes() - attribute(kernel, DECLARED_SHARED_BYTES)),
-                "give shared memory to " + kernel);
+                device.mostSharedBytes() - declaredSharedBytes(kernel, function)), "give shared memory to " + kernel);
         return function;
     }
 
-    private int attribute(String kernel, int attribute) {
+    private static int declaredSharedBytes(String kernel, MemorySegment function) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment number = arena.allocate(JAVA_INT);
-            CudaDevice.check(NativeLibrary.call(ATTRIBUTE, number, attribute,
-                    functions.computeIfAbsent(kernel, this::function)), "describe " + kernel);
+            CudaDevice.check(NativeLibrary.call(ATTRIBUTE, number, DECLARED_SHARED_BYTES, function),
+                    "describe " + kernel);
             return number.get(JAVA_INT, 0);
         }
     }

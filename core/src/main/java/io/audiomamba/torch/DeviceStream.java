@@ -15,6 +15,8 @@ public final class DeviceStream implements AutoCloseable {
 
     private final CUDAStream outer;
     private final CUDAStream own;
+    private final CudaDevice gpu;
+    private final MemorySegment handle;
 
     /**
      * Opens a stream of {@code device} for this thread, behind what the thread has begun there. To be closed by the same
@@ -24,14 +26,17 @@ public final class DeviceStream implements AutoCloseable {
         if (!device.is_cuda()) {
             outer = null;
             own = null;
+            gpu = null;
+            handle = null;
             return;
         }
+        finish(device);
+        gpu = CudaDevice.of(device.index());
+        handle = gpu.stream();
         try (var _ = new PointerScope()) {
             outer = torch_cuda.getCurrentCUDAStream(device.index()).retainReference();
-            long handle = CudaDevice.of(device.index()).newStream().address();
-            own = CUDAStream.unpack3(handle, device.index(), DeviceType.CUDA).retainReference();
+            own = CUDAStream.unpack3(handle.address(), device.index(), DeviceType.CUDA).retainReference();
         }
-        outer.synchronize();
         torch_cuda.setCurrentCUDAStream(own);
     }
 
@@ -57,14 +62,19 @@ public final class DeviceStream implements AutoCloseable {
         }
     }
 
-    /** Waits for what was begun. The stream itself stays: memory that LibTorch keeps belongs to it. */
+    /** Waits for what was begun. The stream itself stays, for others: memory that LibTorch keeps belongs to it. */
     @Override
     public void close() {
-        if (own != null) {
+        if (own == null) {
+            return;
+        }
+        try {
             own.synchronize();
+        } finally {
             torch_cuda.setCurrentCUDAStream(outer);
             own.releaseReference();
             outer.releaseReference();
         }
+        gpu.giveBack(handle);
     }
 }

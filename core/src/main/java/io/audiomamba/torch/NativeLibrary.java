@@ -5,36 +5,46 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.lang.invoke.MethodHandles;
+import java.util.Optional;
 
-/** A C library of the system, called through the Foreign Function and Memory API; all its functions return an int. */
+/**
+ * A C library of the system, called through the Foreign Function and Memory API; all its functions return an int. If it, or
+ * a function, is not on this machine, that function's calls say so: classes that hold functions can be loaded without it.
+ */
 final class NativeLibrary {
 
     private final String name;
     private final SymbolLookup symbols;
+    private final String lack;
 
-    private NativeLibrary(String name, SymbolLookup symbols) {
+    private NativeLibrary(String name, SymbolLookup symbols, String lack) {
         this.name = name;
         this.symbols = symbols;
+        this.lack = lack;
     }
 
-    /**
-     * Opens the first of {@code candidates} that there is.
-     *
-     * @throws EnvironmentException naming them if there is none
-     */
+    /** The first of {@code candidates} that there is. */
     @SuppressWarnings("restricted")
     static NativeLibrary firstOf(String... candidates) {
         for (String candidate : candidates) {
             try {
-                return new NativeLibrary(candidate, SymbolLookup.libraryLookup(candidate, Arena.global()));
+                return new NativeLibrary(candidate, SymbolLookup.libraryLookup(candidate, Arena.global()), null);
             } catch (IllegalArgumentException _) {
                 continue; // not on this machine: the next one may be
             }
         }
-        throw new EnvironmentException("None of the libraries " + String.join(", ", candidates) + " can be loaded.");
+        String all = String.join(", ", candidates);
+        return new NativeLibrary(all, _ -> Optional.empty(), "None of the libraries " + all + " can be loaded.");
+    }
+
+    /** Why it cannot be used, in one sentence; null if it can. */
+    String lack() {
+        return lack;
     }
 
     /** What was found. */
@@ -45,16 +55,36 @@ final class NativeLibrary {
     /** The function {@code function} with the given parameters. */
     @SuppressWarnings("restricted")
     MethodHandle function(String function, MemoryLayout... parameters) {
-        return Linker.nativeLinker().downcallHandle(
-                symbols.find(function)
-                        .orElseThrow(() -> new EnvironmentException(name + " has no function " + function + ".")),
-                FunctionDescriptor.of(ValueLayout.JAVA_INT, parameters));
+        FunctionDescriptor type = FunctionDescriptor.of(ValueLayout.JAVA_INT, parameters);
+        return symbols.find(function).map(address -> Linker.nativeLinker().downcallHandle(address, type))
+                .orElseGet(() -> MethodHandles.dropArguments(
+                        MethodHandles.throwException(int.class, EnvironmentException.class).bindTo(
+                                new EnvironmentException(
+                                        lack == null ? name + " has no function " + function + "." : lack)),
+                        0, type.toMethodType().parameterList()));
     }
 
-    /** Calls {@code function} and returns its status. */
+    /**
+     * Calls {@code function} and returns its status.
+     *
+     * @throws EnvironmentException if there is none
+     */
     static int call(MethodHandle function, Object... arguments) {
         try {
             return (int) function.invokeWithArguments(arguments);
+        } catch (RuntimeException | Error e) {
+            throw e;
+        } catch (Throwable e) {
+            throw new IllegalStateException("a native call cannot be made", e);
+        }
+    }
+
+    /** The same for a function of one pointer, in a tenth of the time. */
+    static int call(MethodHandle function, MemorySegment pointer) {
+        try {
+            return (int) function.invokeExact(pointer);
+        } catch (RuntimeException | Error e) {
+            throw e;
         } catch (Throwable e) {
             throw new IllegalStateException("a native call cannot be made", e);
         }

@@ -2,8 +2,10 @@ package io.audiomamba.torch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.audiomamba.error.EnvironmentException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -25,6 +27,11 @@ class CudaCacheTest {
         return new CudaCache(place).get("key", () -> {
             compiled.incrementAndGet();
             return CODE;
+        }, code -> {
+            if (!Arrays.equals(code, CODE)) {
+                throw new EnvironmentException("this is no code");
+            }
+            return code;
         });
     }
 
@@ -35,6 +42,14 @@ class CudaCacheTest {
         assertThat(get(Optional.of(place))).isEqualTo(CODE);
         assertThat(compiled).hasValue(1);
         assertThat(place).isDirectoryNotContaining(file -> !file.equals(place.resolve("key.cubin")));
+    }
+
+    @Test
+    void whatCannotBeLoadedIsReplaced() throws Exception {
+        Files.write(folder.resolve("key.cubin"), new byte[] {1, 2});
+        assertThat(get(Optional.of(folder))).isEqualTo(CODE);
+        assertThat(get(Optional.of(folder))).isEqualTo(CODE);
+        assertThat(compiled).hasValue(1);
     }
 
     /** Several users may share a cache. */

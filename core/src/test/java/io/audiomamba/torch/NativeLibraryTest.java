@@ -1,0 +1,36 @@
+package io.audiomamba.torch;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.audiomamba.error.EnvironmentException;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import org.junit.jupiter.api.Test;
+
+class NativeLibraryTest {
+
+    /** Not the class that holds its functions, which could then never be loaded. */
+    @Test
+    void callsSayThatTheLibraryIsMissing() {
+        NativeLibrary missing = NativeLibrary.firstOf("libaudiomamba-none.so.1", "audiomamba-none.dll");
+        MethodHandle one = missing.function("ofAPointer", ADDRESS);
+        MethodHandle two = missing.function("ofTwo", ADDRESS, JAVA_INT);
+        String lack = "None of the libraries libaudiomamba-none.so.1, audiomamba-none.dll can be loaded.";
+        assertThat(missing.lack()).isEqualTo(lack);
+        assertThatThrownBy(() -> NativeLibrary.call(one, MemorySegment.NULL)).isInstanceOf(EnvironmentException.class)
+                .hasMessage(lack);
+        assertThatThrownBy(() -> NativeLibrary.call(two, MemorySegment.NULL, 1))
+                .isInstanceOf(EnvironmentException.class).hasMessage(lack);
+    }
+
+    @Test
+    void theCompilersComplaintIsNoWarning() {
+        assertThat(CudaCompiler.complaint("k.cu(3): warning #177-D: x is not used\n\nk.cu(9): error: no such y\n"))
+                .isEqualTo("k.cu(9): error: no such y");
+        assertThat(CudaCompiler.complaint("out of luck\n")).isEqualTo("out of luck");
+        assertThat(CudaCompiler.complaint("")).isEqualTo("no reason given");
+    }
+}
