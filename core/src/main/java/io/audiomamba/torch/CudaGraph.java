@@ -18,7 +18,9 @@ import org.bytedeco.pytorch.global.torch_cuda;
  *
  * <p>A repetition reads and writes the same memory as the recording: inputs are copied into tensors that it knew, and
  * results lie in tensors that it made. What it took in between went back to LibTorch, which gives it to other work of
- * the same stream, before or after a repetition but never during one. What is recorded must not wait for the GPU, draw
+ * the same stream, before or after a repetition but never during one: so a tensor that this stream's work makes after the
+ * recording holds its values only until the next repetition. What must outlive one is made before the recording, or in
+ * another stream. What is recorded must not wait for the GPU, draw
  * random numbers, or take memory from Java's side; it should have run before, so that all kernels are loaded.
  */
 public final class CudaGraph implements AutoCloseable {
@@ -46,29 +48,34 @@ public final class CudaGraph implements AutoCloseable {
      */
     public CudaGraph(Device device, Runnable work) {
         this.device = device;
-        try (Arena arena = Arena.ofConfined()) {
+        retries = retries();
+        try (Arena arena = Arena.ofConfined(); var _ = CudaDevice.of(device.index()).use()) {
             MemorySegment graph = arena.allocate(ADDRESS);
             MemorySegment stream = DeviceStream.handle(device.index());
             CudaDevice.check(NativeLibrary.call(BEGIN, stream, RELAXED), "record");
-            int status;
             try {
-                work.run();
+                int status;
+                try {
+                    work.run();
+                } finally {
+                    status = NativeLibrary.call(END, stream, graph);
+                }
+                CudaDevice.check(status, "record this work");
+                MemorySegment result = arena.allocate(ADDRESS);
+                CudaDevice.check(NativeLibrary.call(INSTANTIATE, result, graph.get(ADDRESS, 0), 0L),
+                        "prepare what was recorded");
+                executable = result.get(ADDRESS, 0);
             } finally {
-                status = NativeLibrary.call(END, stream, graph);
+                if (graph.get(ADDRESS, 0).address() != 0) { // not if the recording failed
+                    NativeLibrary.call(DESTROY, graph.get(ADDRESS, 0));
+                }
             }
-            CudaDevice.check(status, "record this work");
-            MemorySegment result = arena.allocate(ADDRESS);
-            status = NativeLibrary.call(INSTANTIATE, result, graph.get(ADDRESS, 0), 0L);
-            NativeLibrary.call(DESTROY, graph.get(ADDRESS, 0));
-            CudaDevice.check(status, "prepare what was recorded");
-            executable = result.get(ADDRESS, 0);
         }
-        retries = retries();
     }
 
     /**
-     * Whether it may still be launched: not once LibTorch, short of memory, has given memory back to the driver, perhaps
-     * that of this recording.
+     * Whether it may be launched: not once LibTorch, short of memory, has given memory back to the driver, perhaps that of
+     * this recording. That may have happened while it was recorded.
      */
     public boolean isValid() {
         return retries == retries();
@@ -82,8 +89,10 @@ public final class CudaGraph implements AutoCloseable {
 
     /** Begins a repetition, after all that this thread began before. */
     public void launch() {
-        CudaDevice.check(NativeLibrary.call(LAUNCH, executable,
-                DeviceStream.handle(device.index())), "repeat what was recorded");
+        try (var _ = CudaDevice.of(device.index()).use()) {
+            CudaDevice.check(NativeLibrary.call(LAUNCH, executable, DeviceStream.handle(device.index())),
+                    "repeat what was recorded");
+        }
     }
 
     @Override

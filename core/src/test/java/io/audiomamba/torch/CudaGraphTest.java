@@ -41,6 +41,20 @@ class CudaGraphTest {
         assertThat(DeviceStream.isOpen(gpu)).isFalse();
     }
 
+    /** What it took may have gone back to the driver. */
+    @Test
+    void isNotValidIfMemoryWasShortMeanwhile() {
+        try (var _ = new DeviceStream(gpu); var _ = new PointerScope(); var _ = new NoGradGuard()) {
+            Tensor x = torch.ones(1000).to(gpu, torch.ScalarType.Float);
+            try (CudaGraph graph = new CudaGraph(gpu, () -> {
+                x.add_(new Scalar(1.0));
+                assertThatThrownBy(() -> Tensors.emptyBeside(x, torch.ScalarType.Float, 1L << 48));
+            })) {
+                assertThat(graph.isValid()).isFalse();
+            }
+        }
+    }
+
     @Test
     void whatFailsWhileItIsRecordedLeavesTheStreamInOrder() {
         try (var _ = new DeviceStream(gpu); var _ = new PointerScope()) {

@@ -45,18 +45,20 @@ final class GradientStep implements AutoCloseable {
     double run(Objective.Examples examples, int group) {
         if (!recordable || examples.images().size(0) != batchSize || !DeviceStream.isOpen(device)
                 || steps++ < WARM_UP) {
-            try (var _ = new GradientTape(); var _ = new PointerScope()) {
-                return gradients(examples, group).item_float();
-            }
+            return unrecorded(examples, group);
         }
-        if (recording != null && !recording.serves(group)) {
-            recording.close();
-            recording = null;
-        }
-        if (recording == null) {
+        if (recording == null || !recording.serves(group)) {
+            close();
             recording = new Recording(examples, group);
         }
-        return recording.repeat(examples);
+        // It does not if memory became short while it was made; the next step then makes another.
+        return recording.serves(group) ? recording.repeat(examples) : unrecorded(examples, group);
+    }
+
+    private double unrecorded(Objective.Examples examples, int group) {
+        try (var _ = new GradientTape(); var _ = new PointerScope()) {
+            return gradients(examples, group).item_float();
+        }
     }
 
     /** The loss. */
@@ -70,6 +72,7 @@ final class GradientStep implements AutoCloseable {
     public void close() {
         if (recording != null) {
             recording.close();
+            recording = null;
         }
     }
 
@@ -85,11 +88,16 @@ final class GradientStep implements AutoCloseable {
             this.group = group;
             inputs = new Objective.Examples(like.images().clone(), like.targets().clone(), like.dropPath().clone())
                     .permanent();
-            graph = new CudaGraph(device, () -> {
-                try (var _ = new GradientTape(); var _ = new PointerScope()) {
-                    loss = Tensors.permanent(gradients(inputs, group));
-                }
-            });
+            try {
+                graph = new CudaGraph(device, () -> {
+                    try (var _ = new GradientTape(); var _ = new PointerScope()) {
+                        loss = Tensors.permanent(gradients(inputs, group));
+                    }
+                });
+            } catch (RuntimeException | Error e) {
+                free();
+                throw e;
+            }
         }
 
         boolean serves(int wanted) {
@@ -109,8 +117,14 @@ final class GradientStep implements AutoCloseable {
         @Override
         public void close() {
             graph.close();
+            free();
+        }
+
+        private void free() {
             inputs.close();
-            loss.releaseReference();
+            if (loss != null) {
+                loss.releaseReference();
+            }
         }
     }
 }
