@@ -21,10 +21,12 @@ import java.lang.ref.Reference;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiConsumer;
@@ -37,7 +39,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A dataset that was decoded once: int16 samples at one rate in safetensors shards, memory-mapped when read, and
- * {@code index.json} with the rest. In a shard each tensor is a clip, under the clip's name.
+ * {@code index.json} with the rest. In a shard each tensor is a clip, under the clip's name; the metadata note the file that
+ * it was packed from.
  */
 public final class PackedDataset implements Dataset.Sounds {
 
@@ -51,6 +54,8 @@ public final class PackedDataset implements Dataset.Sounds {
     /** What is in a packed folder, or was left in one by a call that was interrupted. */
     private static final String OURS = "(index\\.json|shard-\\d{5}\\.safetensors)(\\..+\\.part)?";
     private static final String RATE = "sample_rate";
+    /** Before a clip's name: which file it was packed from. */
+    private static final String SOURCE = "source of ";
     private static final ObjectMapper JSON = JsonMapper.builder()
             .changeDefaultNullHandling(nulls -> nulls.withContentNulls(Nulls.FAIL)).build();
     /** Unmaps the shards of datasets that nobody uses any more. */
@@ -143,11 +148,12 @@ public final class PackedDataset implements Dataset.Sounds {
      * Packs {@code dataset} into {@code folder}. Clips that are in a shard already are kept, so that an interrupted call
      * can be repeated; the index is written last.
      *
-     * @param folder     new, empty or begun by an earlier call
+     * @param folder     new, empty or begun by an earlier call on the same files
      * @param sampleRate in [1000, 384000] Hz
      * @param progress   told the number of clips done and of all
      * @return clips that could not be decoded, which are left out, and why
-     * @throws AudioMambaException if nothing can be written, the folder holds something else, or the rate makes no sense
+     * @throws AudioMambaException if nothing can be written, the folder holds something else, such as a clip of another
+     *                             file, or the rate makes no sense
      */
     public static Map<String, String> write(Dataset dataset, Path folder, int sampleRate,
             BiConsumer<Integer, Integer> progress) {
@@ -204,15 +210,21 @@ public final class PackedDataset implements Dataset.Sounds {
     }
 
     /** Makes the shard hold {@code clips}; returns those that cannot be decoded, and why. */
-    private static Map<String, String> writeShard(Dataset.Sounds sounds, List<Clip> clips, Path shard,
-            int sampleRate) {
-        Map<String, String> metadata = Map.of(RATE, Integer.toString(sampleRate));
+    private static Map<String, String> writeShard(Dataset.Sounds sounds, List<Clip> clips, Path file,
+            int sampleRate) throws IOException {
+        Map<String, String> metadata = new LinkedHashMap<>();
+        metadata.put(RATE, Integer.toString(sampleRate));
+        for (Clip clip : clips) {
+            if (Files.exists(clip.file())) { // synthetic sounds have none
+                metadata.put(SOURCE + clip.name(), source(clip.file()));
+            }
+        }
         Map<String, String> failed = new LinkedHashMap<>();
-        try (SafetensorsWriter writer = new SafetensorsWriter(shard)) {
+        try (SafetensorsWriter writer = new SafetensorsWriter(file)) {
             Set<String> before;
             // What is held is read from the file itself, which is closed again before it is replaced.
-            try (TensorFile old = Files.exists(shard) ? Safetensors.open(shard) : null) {
-                Map<String, RawTensor> held = old != null && old.metadata().equals(metadata) ? old.tensors() : Map.of();
+            try (TensorFile old = Files.exists(file) ? shard(file) : null) {
+                Map<String, RawTensor> held = old == null ? Map.of() : held(old, file, clips, metadata);
                 before = Set.copyOf(held.keySet());
                 if (before.equals(clips.stream().map(Clip::name).collect(Collectors.toSet()))) {
                     return Map.of();
@@ -227,6 +239,32 @@ public final class PackedDataset implements Dataset.Sounds {
             }
         }
         return failed;
+    }
+
+    /** What tells a file from another of its name, or from itself before it changed, without reading it. */
+    private static String source(Path file) throws IOException {
+        return Files.size(file) + " bytes of " + Files.getLastModifiedTime(file);
+    }
+
+    /** The clips that an earlier call put into the shard, unless it did so at another rate. */
+    private static Map<String, RawTensor> held(TensorFile old, Path file, List<Clip> clips,
+            Map<String, String> metadata) {
+        if (!metadata.get(RATE).equals(old.metadata().get(RATE))) {
+            return Map.of();
+        }
+        Map<String, RawTensor> held = new HashMap<>(old.tensors());
+        for (Clip clip : clips) {
+            String source = SOURCE + clip.name();
+            String noted = old.metadata().get(source);
+            if (noted == null && metadata.containsKey(source)) {
+                held.remove(clip.name()); // packed before sources were noted, so perhaps from another file
+            } else if (held.containsKey(clip.name()) && !Objects.equals(noted, metadata.get(source))) {
+                throw new ConfigurationException(file.getParent() + ": holds the clip " + clip.name()
+                        + " of another file than " + clip.file()
+                        + " is now; delete that folder and pack the data again, or pack into another one.");
+            }
+        }
+        return held;
     }
 
     /** Adds clips to a shard, as they are held already or else decoded side by side. */

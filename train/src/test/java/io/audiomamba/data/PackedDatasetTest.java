@@ -5,14 +5,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import io.audiomamba.checkpoint.DType;
+import io.audiomamba.checkpoint.RawTensor;
 import io.audiomamba.checkpoint.Safetensors;
 import io.audiomamba.checkpoint.TensorFile;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.file.WholeFile;
 import java.io.File;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -159,6 +162,69 @@ class PackedDatasetTest {
         assertThat(decoded).hasValue(5);
         assertThat(pack(dataset)).isEqualTo(failures);
         assertThat(decoded).hasValue(6);
+    }
+
+    /** Two datasets of the same names, or one whose sounds were changed in between. */
+    @Test
+    void otherSoundsOfTheSameNamesAreRefused(@TempDir Path sounds) throws IOException {
+        Path clip = Tones.wav(sounds.resolve("low/a.wav"));
+        Tones.wav(sounds.resolve("high/b.wav"));
+        pack(Dataset.read(sounds));
+        Path shard = folder.resolve("shard-00000.safetensors");
+        byte[] packed = Files.readAllBytes(shard);
+        Tones.wav(clip, RATE, Tones.tone(RATE, 880, 0.3));
+        assertThatThrownBy(() -> pack(Dataset.read(sounds))).isInstanceOf(ConfigurationException.class)
+                .hasMessage(folder + ": holds the clip low/a.wav of another file than " + clip
+                        + " is now; delete that folder and pack the data again, or pack into another one.");
+        assertThat(shard).hasBinaryContent(packed);
+    }
+
+    /** The size of a sound of five seconds is always the same. */
+    @Test
+    void anotherSoundOfTheSameSizeIsRefused(@TempDir Path sounds) throws IOException {
+        Path clip = Tones.wav(sounds.resolve("low/a.wav"));
+        pack(Dataset.read(sounds));
+        Files.setLastModifiedTime(clip, FileTime.fromMillis(0));
+        assertThatThrownBy(() -> pack(Dataset.read(sounds))).isInstanceOf(ConfigurationException.class)
+                .hasMessageContaining("holds the clip low/a.wav of another file");
+    }
+
+    /** One that could not be decoded is nothing that the folder holds. */
+    @Test
+    void aSoundThatWasRepaired(@TempDir Path sounds) throws IOException {
+        Tones.wav(sounds.resolve("low/a.wav"));
+        Path broken = Files.writeString(sounds.resolve("low/b.wav"), "no sound");
+        assertThat(pack(Dataset.read(sounds))).containsOnlyKeys("low/b.wav");
+        Tones.wav(broken);
+        assertThat(pack(Dataset.read(sounds))).isEmpty();
+        assertThat(Dataset.read(folder).clips()).hasSize(2);
+    }
+
+    /** Such as earlier versions wrote: it can be read, and is decoded anew by the next call. */
+    @Test
+    void aShardThatDoesNotSayWhatItWasPackedFrom(@TempDir Path sounds) throws IOException {
+        Path clip = Tones.wav(sounds.resolve("low/a.wav"));
+        pack(Dataset.read(sounds));
+        Path shard = folder.resolve("shard-00000.safetensors");
+        RawTensor silence = new RawTensor(DType.I16, List.of(1L), MemorySegment.ofArray(new byte[2]));
+        Safetensors.write(shard, Map.of("low/a.wav", silence), Map.of("sample_rate", Integer.toString(RATE)));
+        Dataset old = Dataset.read(folder);
+        assertThat(old.sounds().read(old.clips().getFirst(), RATE)).containsExactly(0);
+        pack(Dataset.read(sounds));
+        Dataset packed = Dataset.read(folder);
+        assertThat(packed.sounds().read(packed.clips().getFirst(), RATE)).hasSize(3200);
+        try (TensorFile file = Safetensors.open(shard)) {
+            assertThat(file.metadata()).containsEntry("source of low/a.wav",
+                    Files.size(clip) + " bytes of " + Files.getLastModifiedTime(clip));
+        }
+    }
+
+    @Test
+    void aDamagedShardIsNotPackedOver() throws IOException {
+        pack(Tones.dataset(LABELS, 1, 1));
+        Files.writeString(folder.resolve("shard-00000.safetensors"), "no shard");
+        assertThatThrownBy(() -> pack(Tones.dataset(LABELS, 1, 1))).isInstanceOf(ConfigurationException.class)
+                .hasMessageStartingWith("The packed dataset is damaged; delete it and pack the data again: ");
     }
 
     @Test
