@@ -4,6 +4,7 @@ import io.audiomamba.error.ConfigurationException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -27,8 +28,7 @@ final class Esc50 {
 
     static Dataset read(Path root) {
         List<Map<String, String>> rows = CsvTable.read(table(root), "filename", "fold", "target", "category");
-        Map<Integer, String> categories = new TreeMap<>();
-        rows.forEach(row -> categories.put(number(root, row, "target"), row.get("category").replace('_', ' ')));
+        Map<Integer, String> categories = categories(root, rows);
         List<Integer> targets = List.copyOf(categories.keySet());
         List<Clip> clips = new ArrayList<>();
         for (Map<String, String> row : rows) {
@@ -37,6 +37,31 @@ final class Esc50 {
                     List.of(targets.indexOf(number(root, row, "target"))), number(root, row, "fold")));
         }
         return Dataset.ofFiles(Dataset.titleOf(root), List.copyOf(categories.values()), clips);
+    }
+
+    /** By the target. */
+    private static Map<Integer, String> categories(Path root, List<Map<String, String>> rows) {
+        Map<Integer, String> categories = new TreeMap<>();
+        Map<Integer, Map<String, String>> byTarget = new HashMap<>();
+        Map<String, Map<String, String>> byCategory = new HashMap<>();
+        for (Map<String, String> row : rows) {
+            int target = number(root, row, "target");
+            String category = row.get("category").replace('_', ' ');
+            categories.put(target, category);
+            Map<String, String> sameTarget = byTarget.putIfAbsent(target, row);
+            Map<String, String> sameCategory = byCategory.putIfAbsent(category, row);
+            if (sameTarget != sameCategory) { // the first row of a target is the first of its category
+                Map<String, String> other = sameTarget == null ? sameCategory : sameTarget;
+                throw new ConfigurationException(table(root) + ": " + numbered(other) + ", but " + numbered(row)
+                        + "; a target must have one category, and a category one target.");
+            }
+        }
+        return categories;
+    }
+
+    private static String numbered(Map<String, String> row) {
+        return row.get("filename") + " has the target " + row.get("target") + " and the category '"
+                + row.get("category") + "'";
     }
 
     private static int number(Path root, Map<String, String> row, String column) {

@@ -56,6 +56,18 @@ class DatasetTest {
         assertThat(dataset.sounds().read(clip, 16_000)).hasSize(3200);
     }
 
+    /** Otherwise clips would be taken for another class, or two classes have one name. */
+    @Test
+    void targetsAndCategoriesThatDoNotMatch() throws IOException {
+        for (String row : List.of("x.wav,1,0,crackling fire", "x.wav,1,3,dog", "x.wav,1,1,dog")) {
+            Path table = write("meta/esc50.csv", "filename,fold,target,category\n1-1-A-0.wav,1,0,dog\n"
+                    + "1-1-A-1.wav,1,1,crackling_fire\n1-2-A-1.wav,1,1,crackling fire\n" + row + "\n");
+            String[] fields = row.split(",");
+            assertRefused(folder, table + ": 1-1-A-", ", but x.wav has the target " + fields[2]
+                    + " and the category '" + fields[3] + "'; a target must have one category");
+        }
+    }
+
     /** {@code -Desc10.dir} names another place. */
     @Test
     void esc10AsPublished() {
