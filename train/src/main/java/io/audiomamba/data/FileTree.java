@@ -80,7 +80,7 @@ record FileTree(List<Path> folders, List<Path> files) {
     /** Whether {@code file} is named as a file of sound. */
     static boolean isSound(Path file) {
         String name = file.getFileName().toString();
-        return SOUND.contains(name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT));
+        return name.contains(".") && SOUND.contains(name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT));
     }
 
     /** {@code file} from {@code root} on, written alike on every system. */

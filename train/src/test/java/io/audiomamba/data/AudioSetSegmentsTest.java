@@ -64,7 +64,7 @@ class AudioSetSegmentsTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"Y_-bcdefghi_31.000.flac", "Y_-bcdefghi.json", "Y_-bcdefghi", "_-bcdefghi.wav",
-            "Y_-bcdefghij.wav"})
+            "Y_-bcdefghij.wav", "wav"})
     void otherFilesAreNotTaken(String name) throws IOException {
         sound(name);
         assertThatThrownBy(() -> Dataset.read(segments)).isInstanceOf(ConfigurationException.class)
