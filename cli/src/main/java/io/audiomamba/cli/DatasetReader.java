@@ -5,7 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 
-/** Reads datasets, and tells the user what they lack. */
+/** Reads datasets, and tells the user what they lack or ignore. */
 final class DatasetReader {
 
     private DatasetReader() {}
@@ -14,14 +14,16 @@ final class DatasetReader {
         Dataset dataset = Dataset.read(path);
         int listed = dataset.clips().size() + dataset.missing().size();
         warn(err, dataset, dataset.missing(), listed, "clips are not there");
+        warn(err, dataset, dataset.ignored(), dataset.clips().size() + dataset.ignored().size(),
+                "files are not named as sounds");
         warn(err, dataset, dataset.emptyClasses(), dataset.labels().size(), "classes have no clip");
         return dataset;
     }
 
-    private static void warn(PrintWriter err, Dataset dataset, List<String> lacking, int all, String what) {
-        if (!lacking.isEmpty()) {
-            err.printf("audiomamba: warning: %s: %d of %d %s, such as %s%n", dataset.title(), lacking.size(), all,
-                    what, lacking.getFirst());
+    private static void warn(PrintWriter err, Dataset dataset, List<String> named, int all, String what) {
+        if (!named.isEmpty()) {
+            err.printf("audiomamba: warning: %s: %d of %d %s, such as %s%n", dataset.title(), named.size(), all,
+                    what, named.getFirst());
         }
     }
 }

@@ -111,6 +111,18 @@ class DataCommandsTest {
     }
 
     @Test
+    void filesThatAreNoSoundsAreIgnoredAndSaidSo() throws IOException {
+        Path sounds = Files.createDirectories(folder.resolve("noted").resolve("dog")).getParent();
+        Sounds.noise(sounds.resolve("dog").resolve("a.wav"), 0.5);
+        Files.writeString(sounds.resolve("dog").resolve("notes.txt"), "recorded at home");
+        CommandRun run = CommandRun.of("stats", sounds);
+        assertThat(run.err()).contains(
+                "audiomamba: warning: noted: 1 of 2 files are not named as sounds, such as dog/notes.txt");
+        assertThat(run.out()).startsWith("noted: 1 clips, 1 classes");
+        assertThat(run.code()).isEqualTo(Main.DONE);
+    }
+
+    @Test
     void packingBesideAHiddenFile() throws IOException {
         Path target = Files.createDirectories(folder.resolve("hidden"));
         Files.createFile(target.resolve(".DS_Store"));

@@ -23,9 +23,11 @@ import java.util.stream.IntStream;
  * @param labels  the classes
  * @param clips   in a fixed order
  * @param missing names of clips that the dataset lists but whose sound is not there; they are not among {@code clips}
+ * @param ignored names of files that lie among the sounds but are not named as such; they are not among {@code clips}
  * @param sounds  reads a clip's samples
  */
-public record Dataset(String title, List<String> labels, List<Clip> clips, List<String> missing, Sounds sounds) {
+public record Dataset(String title, List<String> labels, List<Clip> clips, List<String> missing, List<String> ignored,
+        Sounds sounds) {
 
     /** How a clip's sound is read. Called by several threads at once. */
     public interface Sounds {
@@ -66,6 +68,7 @@ public record Dataset(String title, List<String> labels, List<Clip> clips, List<
         labels = List.copyOf(labels);
         clips = List.copyOf(clips);
         missing = List.copyOf(missing);
+        ignored = List.copyOf(ignored);
         if (clips.isEmpty()) {
             throw new ConfigurationException(title + ": there are no clips in it" + (missing.isEmpty()
                     ? "."
@@ -76,6 +79,11 @@ public record Dataset(String title, List<String> labels, List<Clip> clips, List<
         clips.stream().filter(clip -> !names.add(clip.name())).findFirst().ifPresent(clip -> {
             throw new ConfigurationException(title + ": lists the clip " + clip.name() + " twice.");
         });
+    }
+
+    /** A dataset without other files among its sounds. */
+    public Dataset(String title, List<String> labels, List<Clip> clips, List<String> missing, Sounds sounds) {
+        this(title, labels, clips, missing, List.of(), sounds);
     }
 
     /**
@@ -150,7 +158,7 @@ public record Dataset(String title, List<String> labels, List<Clip> clips, List<
 
     /** The clips that satisfy {@code condition}, with all labels. */
     public Dataset where(Predicate<Clip> condition) {
-        return new Dataset(title, labels, clips.stream().filter(condition).toList(), missing, sounds);
+        return new Dataset(title, labels, clips.stream().filter(condition).toList(), missing, ignored, sounds);
     }
 
     /**

@@ -92,11 +92,15 @@ class DatasetTest {
         Files.createFile(folder.resolve("dog/.hidden"));
         Files.createDirectory(folder.resolve(".git"));
         write("readme.txt", "not a clip");
+        write("rain/deeper/notes.txt", "not a clip");
+        write("rain/wav", "not a clip");
         Dataset dataset = Dataset.read(folder);
         assertThat(dataset.labels()).containsExactly("dog", "rain");
         assertThat(dataset.clips()).extracting(Clip::name).containsExactly("dog/c.wav", "rain/b.wav",
                 "rain/deeper/a.wav");
         assertThat(dataset.folds()).containsExactly(0);
+        assertThat(dataset.ignored()).containsExactly("rain/deeper/notes.txt", "rain/wav");
+        assertThat(dataset.where(clip -> clip.labels().contains(0)).ignored()).isEqualTo(dataset.ignored());
     }
 
     /** Neither do the links end the reading, nor do they put a class into another. */
@@ -161,6 +165,8 @@ class DatasetTest {
         assertRefused(folder.resolve("nowhere"), "nowhere: there is no such file or folder");
         assertRefused(folder, "is no dataset", "meta/esc50.csv", "each class");
         Files.createDirectories(folder.resolve("dog"));
+        assertRefused(folder, folder.resolve("dog").toString(), "no clip of this class");
+        write("dog/notes.txt", "not a clip");
         assertRefused(folder, folder.resolve("dog").toString(), "no clip of this class");
     }
 
