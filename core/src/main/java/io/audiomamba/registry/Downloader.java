@@ -1,6 +1,7 @@
 package io.audiomamba.registry;
 
 import io.audiomamba.error.EnvironmentException;
+import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.ProxySelector;
@@ -199,28 +200,30 @@ public final class Downloader {
         Thread watch = Thread.ofVirtual().start(() -> watch(body, arrived, silent));
         byte[] chunk = new byte[CHUNK];
         try {
-            for (int n = body.read(chunk); n >= 0; n = body.read(chunk)) {
-                ByteBuffer bytes = ByteBuffer.wrap(chunk, 0, n);
-                while (bytes.hasRemaining()) {
-                    out.write(bytes);
-                }
+            for (int n = read(body, chunk, arrived, silent); n >= 0; n = read(body, chunk, arrived, silent)) {
+                WholeFile.writeFully(out, ByteBuffer.wrap(chunk, 0, n));
                 if (arrived.addAndGet(n) > LIMIT) {
                     throw new IOException("it goes on for more than " + LIMIT + " bytes");
                 }
                 progress.at(arrived.get(), total);
             }
-        } catch (IOException e) {
-            if (arrived.get() > LIMIT || !out.isOpen()) {
-                throw e;
-            }
-            throw new PassingFailure(silent.get()
-                    ? "the server falls silent after " + arrived.get() + " bytes"
-                    : "the connection breaks after " + arrived.get() + " bytes");
         } finally {
             watch.interrupt();
         }
         if (silent.get() || total >= 0 && arrived.get() != total) {
             throw new PassingFailure("the connection ends after " + arrived.get() + " bytes");
+        }
+    }
+
+    /** What fails here is the network; a disk that is full fails elsewhere, and to try again does not help it. */
+    private static int read(InputStream body, byte[] chunk, AtomicLong arrived, AtomicBoolean silent)
+            throws PassingFailure {
+        try {
+            return body.read(chunk);
+        } catch (IOException e) {
+            throw new PassingFailure(silent.get()
+                    ? "the server falls silent after " + arrived.get() + " bytes"
+                    : "the connection breaks after " + arrived.get() + " bytes");
         }
     }
 

@@ -18,6 +18,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Semaphore;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -261,6 +263,18 @@ class DownloaderTest {
             assertThatThrownBy(() -> fetch(server)).isInstanceOf(EnvironmentException.class)
                     .hasMessageContaining("more than the");
         }
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void aFullDiskIsNotTheNetworks() throws IOException {
+        Path full = Files.createSymbolicLink(folder.resolve("file.part"), Path.of("/dev/full"));
+        try (FileServer server = new FileServer(CONTENT)) {
+            assertThatThrownBy(() -> fetch(server)).isInstanceOf(EnvironmentException.class)
+                    .hasMessage(server.url() + ": cannot be fetched (No space left on device).");
+            assertThat(server.asked()).hasSize(1);
+        }
+        Files.delete(full);
     }
 
     @Test
