@@ -39,8 +39,8 @@ final class ModelsCommand implements Callable<Integer> {
                 if (model.task() == task) {
                     String names = String.join(", ", model.aliases());
                     out.printf(format, model.name(), model.title() + (names.isEmpty() ? "" : " (= " + names + ")"),
-                            String.format(Locale.ROOT, "%.1f M", model.parameters() / 1e6), model.figure(),
-                            model.licence(), installed.remove(model.name()) ? "installed" : "");
+                            sizeOf(model), model.figure(), model.licence(),
+                            installed.remove(model.name()) ? "installed" : "");
                 }
             }
             out.println();
@@ -50,5 +50,9 @@ final class ModelsCommand implements Callable<Integer> {
             installed.forEach(out::println);
         }
         return Main.DONE;
+    }
+
+    private static String sizeOf(PublicModel model) {
+        return model.parameters() == 0 ? "" : String.format(Locale.ROOT, "%.1f M", model.parameters() / 1e6);
     }
 }

@@ -65,6 +65,15 @@ class LauncherIT {
         Files.delete(full);
     }
 
+    @Test
+    void aRegisteredModelOfWhichLittleIsStated() throws Exception {
+        Path registry = Files.writeString(folder.resolve("registry.json"), """
+                {"models": [{"name": "ours", "variant": "nano", "url": "https://x.example/a", "file": "a.pth"}]}
+                """);
+        Result models = run(Map.of("AUDIOMAMBA_REGISTRY", registry.toString()), "models");
+        assertThat(models.out).containsPattern("ours +ours +not stated +not stated").doesNotContain("null");
+    }
+
     /** As in containers and under cron. The name is written as bash's escapes, whatever the locale of this test. */
     @Test
     void namesThatAreNotAsciiWithoutALocale() throws Exception {

@@ -10,13 +10,13 @@ import java.util.Locale;
  *
  * @param name       by which a user asks for it
  * @param aliases    shorter names of the newest of several versions
- * @param title      for people
+ * @param title      for people; its name if there is none
  * @param task       what it is good for
  * @param variant    the architecture that it must turn out to have
- * @param parameters number of trainable values
+ * @param parameters number of trainable values; 0 if nobody says
  * @param figure     what its authors report
  * @param licence    under which they publish it
- * @param page       where they do
+ * @param page       where they do; {@code url} if there is none
  * @param url        of the file
  * @param file       what the file is called on the user's disk
  * @param labels     of its classes: {@code audioset} or {@code imagenet}
@@ -24,6 +24,8 @@ import java.util.Locale;
  */
 public record PublicModel(String name, List<String> aliases, String title, Task task, String variant, long parameters,
         String figure, String licence, URI page, URI url, String file, String labels, String sha256) {
+
+    private static final String NOT_STATED = "not stated";
 
     /** What a model is good for. */
     public enum Task {
@@ -41,6 +43,10 @@ public record PublicModel(String name, List<String> aliases, String title, Task 
                 "an address of the web");
         require(sha256 == null || sha256.matches("\\p{XDigit}{64}"), "sha256", sha256, "64 hexadecimal digits");
         require(variant != null, "variant", variant, "a name that 'audiomamba init' knows");
+        title = title == null ? name : title;
+        figure = figure == null ? NOT_STATED : figure;
+        licence = licence == null ? NOT_STATED : licence;
+        page = page == null ? url : page;
         aliases = aliases == null ? List.of() : List.copyOf(aliases);
         labels = labels == null ? "audioset" : labels;
         task = task == null ? Task.TAGGING : task;

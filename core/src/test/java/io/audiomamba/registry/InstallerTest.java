@@ -163,6 +163,15 @@ class InstallerTest {
         assertThat(Registry.known().find("dass_small")).isPresent();
     }
 
+    /** Whatever a list leaves out that it may leave out, nothing is there to be printed as null. */
+    @Test
+    void aListOfWhatMustBeStated() throws IOException {
+        Path file = Files.writeString(home.resolve("registry.json"), """
+                {"models": [{"name": "a", "variant": "nano", "url": "https://x.example/a", "file": "a.pth"}]}
+                """);
+        assertThat(Registry.of(file).all()).singleElement().hasNoNullFieldsOrPropertiesExcept("sha256");
+    }
+
     @Test
     void aListThatMakesNoSense() throws IOException {
         String good = """
