@@ -10,6 +10,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.jar.JarOutputStream;
+import java.util.zip.ZipEntry;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.EnabledOnOs;
@@ -28,7 +30,12 @@ class LauncherIT {
     private record Result(int code, String out, String err) {}
 
     private Result run(Map<String, String> environment, Object... arguments) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of("bash", LAUNCHER.toString()));
+        return run(LAUNCHER, environment, arguments);
+    }
+
+    private Result run(Path launcher, Map<String, String> environment, Object... arguments)
+            throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of("bash", launcher.toString()));
         List.of(arguments).forEach(argument -> command.add(argument.toString()));
         Path out = folder.resolve("stdout");
         Path err = folder.resolve("stderr");
@@ -118,6 +125,38 @@ class LauncherIT {
         assertThat(doctor.err).contains("audiomamba: LibTorch cannot be loaded", "names another.")
                 .doesNotContain("\tat ");
         assertThat(doctor.code).isEqualTo(Main.ENVIRONMENT);
+    }
+
+    /** Whose jars stay where they are unless the project is cleaned. */
+    @Test
+    void afterABuildOfAnotherVersion() throws Exception {
+        Path project = LAUNCHER.getParent();
+        Path copy = Files.createDirectory(folder.resolve("project"));
+        Path target = Files.createDirectories(copy.resolve("cli").resolve("target"));
+        Path libraries = Files.createDirectory(target.resolve("lib"));
+        Path other = libraries.resolve("audiomamba-core-0.0.1.jar");
+        try (JarOutputStream jar = new JarOutputStream(Files.newOutputStream(other))) {
+            jar.putNextEntry(new ZipEntry("io/audiomamba/registry/Registry.class")); // an empty file is no class
+        }
+        Files.copy(other, target.resolve("audiomamba-cli-0.0.1.jar"));
+        Files.copy(project.resolve(".mvn").resolve("find-jdk.sh"),
+                Files.createDirectory(copy.resolve(".mvn")).resolve("find-jdk.sh"));
+        Path launcher = Files.copy(LAUNCHER, copy.resolve("audiomamba"));
+        Path built = project.resolve("cli").resolve("target");
+        Files.copy(built.resolve("audiomamba-cli.jar"), target.resolve("audiomamba-cli.jar"));
+        List<Path> links = new ArrayList<>();
+        try (var files = Files.newDirectoryStream(built.resolve("lib"))) {
+            for (Path file : files) {
+                links.add(Files.createSymbolicLink(libraries.resolve(file.getFileName()), file));
+            }
+        }
+        Result models = run(launcher, Map.of(), "models");
+        assertThat(models.err).doesNotContain("building", "internal error");
+        assertThat(models.out).contains("dass_small");
+        assertThat(models.code).isEqualTo(Main.DONE);
+        for (Path link : links) {
+            Files.delete(link);
+        }
     }
 
     @Test
