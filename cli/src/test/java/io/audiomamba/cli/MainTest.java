@@ -13,9 +13,15 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
 import java.util.function.Supplier;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -381,6 +387,29 @@ class MainTest {
                             .doesNotThrowAnyException());
         }
         assertThat(CommandRun.of("evaluate", "--help").out()).contains("95 % intervals");
+    }
+
+    /** No option is left out, and none is named that is not there. */
+    @Test
+    void synopsesNameTheOptions() throws IOException {
+        Map<String, CommandLine> commands = Main.commandLine().getSubcommands();
+        Set<String> described = new HashSet<>();
+        for (String page : List.of("README.md", "docs/evaluation.md", "docs/training.md")) {
+            Matcher synopses = Pattern.compile("(?m)^audiomamba (\\w+)(.*(?:\\R +.*)*)")
+                    .matcher(Files.readString(Path.of("..").resolve(page)));
+            while (synopses.find()) {
+                String command = synopses.group(1);
+                List<String> named = Pattern.compile("(?<![\\w-])--?[a-z][a-z-]*").matcher(synopses.group(2)).results()
+                        .map(MatchResult::group).toList();
+                CommandSpec spec = commands.get(command).getCommandSpec();
+                assertThat(named).as(page + ": " + command).isSubsetOf(spec.optionsMap().keySet());
+                assertThat(spec.options()).as(page + ": " + command)
+                        .filteredOn(option -> !option.usageHelp() && !option.versionHelp())
+                        .allSatisfy(option -> assertThat(named).containsAnyOf(option.names()));
+                described.add(command);
+            }
+        }
+        assertThat(described).isEqualTo(commands.keySet());
     }
 
     @Test
