@@ -211,6 +211,17 @@ class DataCommandsTest {
         assertThat(run.code()).isEqualTo(Main.ENVIRONMENT);
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"pack DATA", "evaluate --model MODEL --data PACKED",
+            "crossval --recipe esc10 --data PACKED", "train --recipe esc10 --data PACKED --set model.preset=nano_s1"})
+    void aFileWhereAFolderIsToBe(String line) {
+        Path out = folder.resolve("a.wav");
+        CommandRun run = CommandRun.of((Object[]) (line + " -o " + out).replace("MODEL", model.toString())
+                .replace("DATA", data.toString()).replace("PACKED", packed.toString()).split(" "));
+        assertThat(run.err()).contains("audiomamba: " + out + ": cannot be written: it is a file, not a folder.");
+        assertThat(run.code()).isEqualTo(Main.ENVIRONMENT);
+    }
+
     @Test
     void aDatasetWhoseNameIsNoFormat() throws IOException {
         Path list = Files.writeString(folder.resolve("100%.csv"), "file,labels\na.wav,dog\ngone.wav,rain\n");

@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemLoopException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -111,10 +112,12 @@ public final class WholeFile {
     /** That {@code file}, or a folder, could not be written, and why. */
     public static EnvironmentException unwritable(Path file, IOException e) {
         Path parent = file.toAbsolutePath().getParent();
-        return new EnvironmentException(e instanceof NoSuchFileException && !Files.isDirectory(parent)
-                ? file + ": cannot be written: there is no folder " + parent + "."
-                : file + ": cannot be written (" + e.getClass().getSimpleName() + ": " + e.getMessage() + ").",
-                e);
+        String problem = e instanceof NoSuchFileException && !Files.isDirectory(parent)
+                ? ": there is no folder " + parent
+                : e instanceof FileAlreadyExistsException // thrown only where a folder is made
+                        ? ": it is a file, not a folder"
+                        : " (" + e.getClass().getSimpleName() + ": " + e.getMessage() + ")";
+        return new EnvironmentException(file + ": cannot be written" + problem + ".", e);
     }
 
     /**

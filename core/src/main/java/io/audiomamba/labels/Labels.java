@@ -46,6 +46,10 @@ public final class Labels {
      * @throws ConfigurationException if it cannot be read, or names no class or one twice
      */
     public static List<String> read(Path file) {
+        if (Files.isDirectory(file)) {
+            throw new ConfigurationException(
+                    file + ": cannot be read: it is a folder, not a text file with one class a line.");
+        }
         List<String> labels;
         try {
             labels = Files.readString(file).replaceFirst(BYTE_ORDER_MARK, "").lines().map(String::strip)

@@ -52,7 +52,10 @@ class WholeFileTest {
 
     @Test
     void aFolderThatCannotBeMade() {
-        WholeFile.write(folder.resolve("file"), "");
+        Path file = folder.resolve("file");
+        WholeFile.write(file, "");
+        assertThatThrownBy(() -> WholeFile.createFolder(file)).isInstanceOf(EnvironmentException.class)
+                .hasMessage(file + ": cannot be written: it is a file, not a folder.");
         Path inside = folder.resolve("file").resolve("inside");
         assertThatThrownBy(() -> WholeFile.createFolder(inside)).isInstanceOf(EnvironmentException.class)
                 .hasMessageStartingWith(inside + ": cannot be written (");

@@ -50,6 +50,12 @@ class LabelsTest {
         assertThat(Labels.read(file)).as("with a byte order mark").containsExactly("dog", "rain");
     }
 
+    @Test
+    void aFolder() {
+        assertThatThrownBy(() -> Labels.read(folder)).isInstanceOf(ConfigurationException.class)
+                .hasMessage(folder + ": cannot be read: it is a folder, not a text file with one class a line.");
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', value = {"'' | names no class.", "'dog\ncat\ndog' | names the class 'dog' 2 times.",
             "'\ud800' | no text in UTF-8"})

@@ -4,6 +4,7 @@ import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.ParseProblem;
 import io.audiomamba.file.WholeFile;
 import java.io.ByteArrayOutputStream;
+import java.io.CharConversionException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.Channels;
@@ -91,6 +92,9 @@ public final class CsvTable {
             }
             return all;
         } catch (JacksonIOException e) {
+            if (e.getCause() instanceof CharConversionException) {
+                throw new ConfigurationException(file + ": is not a CSV file in UTF-8.", e);
+            }
             throw new ConfigurationException(file + ": cannot be read (" + e.getOriginalMessage() + ").", e);
         } catch (JacksonException e) {
             throw new ConfigurationException(file + ": is not a CSV file: " + ParseProblem.of(e) + ".", e);

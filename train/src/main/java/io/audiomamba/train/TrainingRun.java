@@ -155,6 +155,11 @@ public final class TrainingRun {
                 throw new ConfigurationException(
                         folder + ": holds a training already; --resume goes on with it, or name another folder.");
             }
+            if (!Files.exists(file("recipe.yaml"))) {
+                throw new ConfigurationException(
+                        folder + ": its recipe.yaml is missing, without which its training does"
+                                + " not go on; put it back, or name another folder.");
+            }
             if (!Recipe.of(file("recipe.yaml").toString(), Map.of()).equals(recipe)) {
                 throw new ConfigurationException(
                         folder + ": was begun with another recipe, " + file("recipe.yaml") + ".");

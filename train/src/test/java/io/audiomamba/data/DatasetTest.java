@@ -178,7 +178,7 @@ class DatasetTest {
         assertRefused(write("d.csv", "file,labels\nx.wav,dog\n"), "d.csv", "none of the 1 that it lists", "x.wav");
         assertRefused(write("e.csv", "file,labels\n"), "e.csv", "no clips");
         assertRefused(write("f.csv", "file,labels\nx.wav,\"dog\n"), "f.csv", "is not a CSV file");
-        Tones.wav(folder.resolve("x.wav"));
+        assertRefused(Tones.wav(folder.resolve("x.wav")), "x.wav: is not a CSV file in UTF-8.");
         assertRefused(write("g.csv", "file,labels\nx.wav,dog\nx.wav,cat\n"), "g.csv", "x.wav twice");
         write("meta/esc50.csv", "filename,fold,target,category\nx.wav,1,dog,0\n");
         assertRefused(folder, "esc50.csv", "target 'dog' is not a whole number");

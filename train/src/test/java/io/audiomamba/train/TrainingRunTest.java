@@ -339,7 +339,7 @@ class TrainingRunTest {
     }
 
     @Test
-    void aFolderThatIsTaken() {
+    void aFolderThatIsTaken() throws IOException {
         run("run", tones, "train.epochs=1").run(SETTING, false, quiet());
         assertThatThrownBy(() -> run("run", tones, "train.epochs=1").run(SETTING, false, quiet()))
                 .isInstanceOf(ConfigurationException.class).hasMessageContaining("--resume");
@@ -348,6 +348,10 @@ class TrainingRunTest {
         Dataset fewer = tones.where(clip -> !clip.name().endsWith("0.wav"));
         assertThatThrownBy(() -> run("run", fewer, "train.epochs=1").run(SETTING, true, quiet()))
                 .isInstanceOf(ConfigurationException.class).hasMessageContaining("other clips");
+        Files.delete(folder.resolve("run").resolve("recipe.yaml"));
+        assertThatThrownBy(() -> run("run", tones, "train.epochs=1").run(SETTING, true, quiet()))
+                .isInstanceOf(ConfigurationException.class)
+                .hasMessageStartingWith(folder.resolve("run") + ": its recipe.yaml is missing");
     }
 
     @Test
