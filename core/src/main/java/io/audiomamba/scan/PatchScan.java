@@ -5,6 +5,7 @@ import static io.audiomamba.scan.ScanInputs.DIRECTIONS;
 import io.audiomamba.torch.CudaModule;
 import io.audiomamba.torch.CudaModule.Extent;
 import io.audiomamba.torch.CudaModule.Struct;
+import io.audiomamba.torch.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -57,7 +58,7 @@ final class PatchScan {
     private PatchScan(ScanInputs given, String pass, int sharedBytes) {
         this.sharedBytes = sharedBytes;
         ScalarType type = given.tokens().scalar_type().intern();
-        in = given.forKernels(type).map(PatchScan::aligned);
+        in = given.forKernels(type);
         List<String> definitions = new ArrayList<>(definitions(in));
         definitions.addAll(List.of("TYPE=" + CudaModule.code(type), "SHARED_BYTES=" + sharedBytes));
         module = CudaModule.of(PatchScan.class, "patch_scan_" + pass + ".cu", definitions,
@@ -76,11 +77,6 @@ final class PatchScan {
     static List<String> definitions(ScanInputs in) {
         return List.of("N=1", "FUSED=" + (fused(in) ? 1 : 0), "R=" + in.rank(),
                 "BORDER_CHANNELS=" + borderChannels(in));
-    }
-
-    /** From an address on that whole vectors can be read from. */
-    private static Tensor aligned(Tensor contiguous) {
-        return contiguous.data_ptr().address() % VECTOR == 0 ? contiguous : contiguous.clone();
     }
 
     /**
@@ -113,9 +109,10 @@ final class PatchScan {
 
     /** @param states what {@link #forward} kept: the states that enter each line, over ln 2, (B, 4, lines, D) */
     static ScanInputs backward(ScanInputs inputs, Tensor states, Tensor gradMerged) {
+        // Before parameters are prepared: kernels may begin early that have only that to wait for.
+        Tensor grad = Tensors.aligned(gradMerged.to(inputs.tokens().scalar_type()));
         PatchScan scan = new PatchScan(inputs, "backward", backwardBytes(inputs));
         ScanInputs in = scan.in;
-        Tensor grad = aligned(gradMerged.to(in.tokens().scalar_type()).contiguous());
         Tensor adjoints = scan.borders("backward_borders", grad);
         boolean fused = fused(in);
         ScanGradients gradients = ScanGradients.of(in, scan.weights, fused);
@@ -173,8 +170,9 @@ final class PatchScan {
         return entering;
     }
 
+    /** Behind another kernel of this scan. */
     private void launch(String kernel, Extent extent, Object... arguments) {
-        module.launch(kernel, extent, Stream.concat(Stream.of(operands), Stream.of(arguments)).toArray());
+        module.launchEarly(kernel, extent, Stream.concat(Stream.of(operands), Stream.of(arguments)).toArray());
     }
 
     private Extent overPatches(int blocks) {

@@ -48,7 +48,7 @@ record ScanGradients(ScanInputs in, Tensor weight, Tensor steps) {
                 (fused ? projections : withLowRank(projections)).view(Tensors.shape(in.projections())),
                 fused ? torch.empty_like(in.dtWeight()) : ofWeight(), torch.empty_like(in.dtBias()),
                 torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
-        module.launch("deliver",
+        module.launchEarly("deliver",
                 new Extent(Math.ceilDiv(in.channels(), WARP), Math.toIntExact(parameters.size(2)), DIRECTIONS,
                         WARP * WARPS_FOR_PARAMETERS, 0),
                 parameters, Math.toIntExact(parameters.size(0)), in.aLogs(), gradients.aLogs(), gradients.skip(),

@@ -32,6 +32,7 @@ final class CudaDevice {
     private static final int COMPUTE_CAPABILITY_MINOR = 76;
     private static final int MOST_SHARED_BYTES = 97;
     private static final int FIRST_WITH_BFLOAT16 = 8;
+    private static final int FIRST_TO_OVERLAP_KERNELS = 9;
     private static final int NON_BLOCKING = 1;
 
     private static final Map<Integer, CudaDevice> DEVICES = new ConcurrentHashMap<>();
@@ -102,6 +103,11 @@ final class CudaDevice {
     /** Whether its tensor cores multiply both types of 16 bits with sums in float32: from sm_80 on. */
     boolean multipliesIn16Bits() {
         return attribute(COMPUTE_CAPABILITY_MAJOR) >= FIRST_WITH_BFLOAT16;
+    }
+
+    /** Whether a kernel can begin while the one before it ends: from sm_90 on. */
+    boolean overlapsKernels() {
+        return attribute(COMPUTE_CAPABILITY_MAJOR) >= FIRST_TO_OVERLAP_KERNELS;
     }
 
     int multiprocessors() {

@@ -9,7 +9,9 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -33,9 +35,15 @@ public final class CudaModule {
             JAVA_INT, JAVA_INT);
     private static final int DECLARED_SHARED_BYTES = 1;
     private static final int MAX_DYNAMIC_SHARED_BYTES = 8;
-    private static final MethodHandle LAUNCH = CudaDevice.DRIVER.function("cuLaunchKernel", ADDRESS, JAVA_INT, JAVA_INT,
-            JAVA_INT,
-            JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, ADDRESS);
+    private static final MethodHandle LAUNCH = CudaDevice.DRIVER.function("cuLaunchKernelEx", ADDRESS, ADDRESS, ADDRESS,
+            ADDRESS);
+    private static final StructLayout LAUNCH_CONFIGURATION = MemoryLayout.structLayout(
+            MemoryLayout.sequenceLayout(7, JAVA_INT).withName("extent"), MemoryLayout.paddingLayout(4),
+            ADDRESS.withName("stream"), ADDRESS.withName("attributes"), JAVA_INT.withName("number of attributes"),
+            MemoryLayout.paddingLayout(4));
+    private static final StructLayout LAUNCH_ATTRIBUTE = MemoryLayout.structLayout(JAVA_INT.withName("id"),
+            MemoryLayout.paddingLayout(4), JAVA_INT.withName("value"), MemoryLayout.paddingLayout(60));
+    private static final int MAY_BEGIN_EARLY = 6;
 
     /**
      * The extents of a launch: blocks in x, y and z, threads in each, and bytes of shared memory in each besides what
@@ -151,6 +159,19 @@ public final class CudaModule {
      *                  {@link Integer}
      */
     public void launch(String kernel, Extent extent, Object... arguments) {
+        launch(false, kernel, extent, arguments);
+    }
+
+    /**
+     * As {@link #launch}, but from sm_90 on the kernel may begin before the one that was launched last has ended, once all
+     * blocks of that one have called {@code letNextBegin} of {@code numbers.cuh}. The kernel must call {@code
+     * awaitPrevious} before it touches what others have written or read.
+     */
+    public void launchEarly(String kernel, Extent extent, Object... arguments) {
+        launch(device.overlapsKernels(), kernel, extent, arguments);
+    }
+
+    private void launch(boolean early, String kernel, Extent extent, Object... arguments) {
         try (Arena arena = Arena.ofConfined(); var _ = device.use()) {
             MemorySegment list = arena.allocate(ADDRESS, arguments.length);
             for (int i = 0; i < arguments.length; i++) {
@@ -159,14 +180,33 @@ public final class CudaModule {
             MemorySegment function = extent.sharedBytes() > 0
                     ? functionsWithSharedMemory.computeIfAbsent(kernel, this::functionWithSharedMemory)
                     : functions.computeIfAbsent(kernel, this::function);
-            int status = (int) LAUNCH.invokeExact(function, extent.x(), extent.y(), extent.z(), extent.threads(), 1, 1,
-                    extent.sharedBytes(), DeviceStream.handle(index), list, MemorySegment.NULL);
+            int status = (int) LAUNCH.invokeExact(configuration(arena, extent, early), function, list,
+                    MemorySegment.NULL);
             CudaDevice.check(status, "launch " + kernel + " over " + extent);
         } catch (RuntimeException | Error e) {
             throw e;
         } catch (Throwable e) {
             throw new IllegalStateException("a native call cannot be made", e);
         }
+    }
+
+    private MemorySegment configuration(Arena arena, Extent extent, boolean early) {
+        MemorySegment configuration = arena.allocate(LAUNCH_CONFIGURATION);
+        int[] numbers = {extent.x(), extent.y(), extent.z(), extent.threads(), 1, 1, extent.sharedBytes()};
+        MemorySegment.copy(numbers, 0, configuration, JAVA_INT, 0, numbers.length);
+        configuration.set(ADDRESS, offset(LAUNCH_CONFIGURATION, "stream"), DeviceStream.handle(index));
+        if (early) {
+            MemorySegment attribute = arena.allocate(LAUNCH_ATTRIBUTE);
+            attribute.set(JAVA_INT, offset(LAUNCH_ATTRIBUTE, "id"), MAY_BEGIN_EARLY);
+            attribute.set(JAVA_INT, offset(LAUNCH_ATTRIBUTE, "value"), 1);
+            configuration.set(ADDRESS, offset(LAUNCH_CONFIGURATION, "attributes"), attribute);
+            configuration.set(JAVA_INT, offset(LAUNCH_CONFIGURATION, "number of attributes"), 1);
+        }
+        return configuration;
+    }
+
+    private static long offset(StructLayout layout, String member) {
+        return layout.byteOffset(MemoryLayout.PathElement.groupElement(member));
     }
 
     /** The number of multiprocessors of the GPU. */

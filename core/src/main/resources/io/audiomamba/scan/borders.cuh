@@ -70,15 +70,6 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     int tokenStride = stride * in.channels, rowStride = stride * DIRECTIONS * ROW;
     int together = teams * LINES * run; // lines of all teams, behind which the next begin
     states += (long long)(blockIdx.z * DIRECTIONS + k) * in.lines() * in.channels + first + ofBlock;
-    unsigned weights[TILES][INNER / 8];
-    float a[OWN];
-#pragma unroll
-    for (int tile = 0; tile < TILES; tile++) {
-        readWeights(in, k, first + ofTeam + OWN * (group / 2) + 2 * tile + group % 2, weights[tile]);
-        float2 twoA = __ldg((const float2*)(in.a + k * in.channels + first + ofBlock) + tile);
-        a[2 * tile] = twoA.x;
-        a[2 * tile + 1] = twoA.y;
-    }
 
     // Copies: a thread with its mates those of one line, that lane `slot` % 8 * 4 and three more work on.
     int slot = threadIdx.x / ABREAST % LINES, mate = threadIdx.x % ABREAST;
@@ -138,6 +129,17 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     }
     copyPart(0);
 
+    awaitPrevious(); // which prepared parameters
+    letNextBegin();
+    unsigned weights[TILES][INNER / 8];
+    float a[OWN];
+#pragma unroll
+    for (int tile = 0; tile < TILES; tile++) {
+        readWeights(in, k, first + ofTeam + OWN * (group / 2) + 2 * tile + group % 2, weights[tile]);
+        float2 twoA = __ldg((const float2*)(in.a + k * in.channels + first + ofBlock) + tile);
+        a[2 * tile] = twoA.x;
+        a[2 * tile + 1] = twoA.y;
+    }
     // The product of a line's projections with this matrix has B, or C, in all columns.
     unsigned ofMatrices = quad == MATRICES_QUAD ? ONES & (ADJOINT ? 0xffff0000u : 0xffffu) : 0;
     float leading = inRegister(LEADING), entering[OWN] = {};

@@ -11,6 +11,7 @@ extern "C" __global__ void deliver(const float* sums, int blocks, const float* a
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
     int channel = blockIdx.x * 32 + lane, row = blockIdx.y, k = blockIdx.z;
     bool there = channel < channels;
+    awaitPrevious();
     float sum = 0;
 #pragma unroll 4
     for (int block = warp; block < blocks; block += warps) {

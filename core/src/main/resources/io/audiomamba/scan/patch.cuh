@@ -47,6 +47,7 @@ struct Operands {
 // What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D).
 extern "C" __global__ void prepare(const float* weight, const float* bias, const float* aLogs, const float* skip,
         value* weights, value* across, float* a, float* skipSum, int channels) {
+    letNextBegin();
     int channel = blockIdx.x * blockDim.x + threadIdx.x, all = DIRECTIONS * channels;
     if (channel < all) {
         value* row = weights + (long long)channel * INNER;

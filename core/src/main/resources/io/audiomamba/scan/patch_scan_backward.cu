@@ -122,13 +122,15 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     int own = start.own(in), line = lineOf(start); // of the channels in work, and of the first channel
     Patch::fetch(in, in.tokens + own, shared.tokens[buffer]);
     Patch::fetch(in, gradY + own, shared.gradY[buffer]);
-    fetchStates(line + 8 * k);
-    fetchAdjoints(line + 8 * k);
-    commitCopies();
     ChannelsBackward ahead;
     ahead.read(in, k, 8 * k);
     Table::Brought brought;
     brought.read(in, start, k);
+    awaitPrevious();
+    letNextBegin();
+    fetchStates(line + 8 * k);
+    fetchAdjoints(line + 8 * k);
+    commitCopies();
     waitForCopies();
 #pragma unroll 1
     for (int index = blockIdx.x, next; index < patches; index = next) {

@@ -62,9 +62,10 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
     Ahead& ahead = shared.ahead[warp];
     const float* lines = states + patch.states(in, axis, threadIdx.x % WARP / 2) + threadIdx.x % 2 * 4;
     auto eightOf = [&](int turn) { return (axis + turn) % 2 * 2 + warp / 2; };
-    ahead.fetch(in, axis, 8 * eightOf(0), lines);
     Table::Brought brought;
     brought.read(in, patch, warp);
+    awaitPrevious();
+    ahead.fetch(in, axis, 8 * eightOf(0), lines);
     shared.tables[warp].fill(brought);
     waitForCopies();
     Walk walk(axis, group, PITCH);

@@ -87,3 +87,16 @@ __device__ inline float exp2Fast(float x) {
 
 constexpr float LOG2E = 1.4426950408889634f;
 constexpr float LN2 = 0.6931471805599453f;
+
+// Kernels that overlap, see `CudaModule.launchEarly`: waits for the kernel before this one, and what it has written; and what each
+// block calls when the next kernel may begin, behind its own `awaitPrevious` if it has one.
+__device__ inline void awaitPrevious() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" : : : "memory");
+#endif
+}
+__device__ inline void letNextBegin() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" : : : "memory");
+#endif
+}

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.audiomamba.error.EnvironmentException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import org.junit.jupiter.api.Test;
@@ -24,6 +25,16 @@ class NativeLibraryTest {
                 .hasMessage(lack);
         assertThatThrownBy(() -> NativeLibrary.call(two, MemorySegment.NULL, 1))
                 .isInstanceOf(EnvironmentException.class).hasMessage(lack);
+    }
+
+    @Test
+    void theFirstLibraryThatThereIsIsCalled() {
+        try (Arena arena = Arena.ofConfined()) {
+            MethodHandle function = NativeLibrary
+                    .firstOf("libaudiomamba-none.so.1", "libc.so.6", "libSystem.B.dylib", "msvcrt.dll")
+                    .function("atoi", ADDRESS);
+            assertThat(NativeLibrary.call(function, arena.allocateFrom("42"))).isEqualTo(42);
+        }
     }
 
     @Test
