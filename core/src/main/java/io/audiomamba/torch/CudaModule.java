@@ -165,7 +165,7 @@ public final class CudaModule {
     /**
      * As {@link #launch}, but from sm_90 on the kernel may begin before the one that was launched last has ended, once all
      * blocks of that one have called {@code letNextBegin} of {@code numbers.cuh}. The kernel must call {@code
-     * awaitPrevious} before it touches what others have written or read.
+     * awaitPrevious} before it writes, and before it reads what was not complete when those blocks called that.
      */
     public void launchEarly(String kernel, Extent extent, Object... arguments) {
         launch(device.overlapsKernels(), kernel, extent, arguments);

@@ -135,8 +135,8 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     float a[OWN];
 #pragma unroll
     for (int tile = 0; tile < TILES; tile++) {
-        readWeights(in, k, first + ofTeam + OWN * (group / 2) + 2 * tile + group % 2, weights[tile]);
-        float2 twoA = __ldg((const float2*)(in.a + k * in.channels + first + ofBlock) + tile);
+        readWeights<true>(in, k, first + ofTeam + OWN * (group / 2) + 2 * tile + group % 2, weights[tile]);
+        float2 twoA = ((const float2*)(in.a + k * in.channels + first + ofBlock))[tile];
         a[2 * tile] = twoA.x;
         a[2 * tile + 1] = twoA.y;
     }
@@ -230,7 +230,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
         }
         __syncthreads();
         // And over teams.
-        float before[OWN];
+        float before[OWN] = {};
 #pragma unroll 1
         for (int t = 0; t < teams; t++) {
             float4 f = throughTeams[t][0][ofBlock / 4], y = throughTeams[t][1][ofBlock / 4];

@@ -71,12 +71,15 @@ extern "C" __global__ void prepare(const float* weight, const float* bias, const
     }
 }
 
-// A lane's part of the weights of 8 channels, of which `channel` is number lane / 4.
+// A lane's part of the weights of 8 channels, of which `channel` is number lane / 4. What a kernel that this one overlaps has just
+// written must not be read as if it had never changed: such reads may be moved before `awaitPrevious`.
+template <bool JUST_WRITTEN>
 __device__ void readWeights(const Operands& in, int k, int channel, unsigned w[INNER / 8]) {
     const unsigned* row = (const unsigned*)(in.weights + (long long)(k * in.channels + channel) * INNER);
 #pragma unroll
     for (int tile = 0; tile < INNER / 8; tile++) {
-        w[tile] = __ldg(row + 4 * tile + threadIdx.x % 4);
+        const unsigned* own = row + 4 * tile + threadIdx.x % 4;
+        w[tile] = JUST_WRITTEN ? *own : __ldg(own);
     }
 }
 
@@ -143,7 +146,8 @@ constexpr int PITCH = COLUMNS + 1;
 constexpr int SLOTS = ROWS * PITCH;
 constexpr int SECOND = 8 * PITCH; // from a lane's first line to its second, in slots, along rows as along columns
 
-// 8 channels of a patch's tokens, and float32 sums for them; a little longer, so that four such lie in different banks.
+// 8 channels of a patch's tokens, and float32 sums for them; a little longer, so that of four neighbours all, or two, lie in
+// different banks.
 typedef Eight Slab[SLOTS + 2];
 typedef float Sums[SLOTS * 8 + 16];
 
@@ -310,6 +314,6 @@ struct Channels {
 
     __device__ void read(const Operands& in, int k, int channel) {
         a = readPair(in.a + k * in.channels + channel + threadIdx.x % 4 * 2);
-        readWeights(in, k, channel + threadIdx.x % WARP / 4, weights);
+        readWeights<false>(in, k, channel + threadIdx.x % WARP / 4, weights);
     }
 };

@@ -36,6 +36,7 @@ struct PatchShared {
 };
 static_assert(PARAMETERS == 3 + (FUSED ? R : 0), "as PatchScan has it");
 static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
+static_assert(MOVED == EIGHTS, "a thread's tokens come one a turn");
 
 // Values of a token's gradient in one direction, and the first pair of those in registers.
 constexpr int GRADIENT_ROW = FUSED ? ROW : 2, FIRST_PAIR = FUSED ? (INNER - 8) / 2 : 0;
@@ -70,8 +71,17 @@ __device__ void addSkip(const Slab& gradY, const Slab& u, int quarter, float sum
 // numbers `group` and `group` + 8 of the rank; behind it the bias, which is what a 1 sums up; and A. If not fused, all
 // numbers are the bias.
 __device__ void addParameters(const float gradA[2], const float gradWeights[2][4], float* parameters, int to, int channels) {
-    float ofA[4] = {}; // summed up over all lines, which takes a product half the time of an exchange
-    multiplyAdd(ofA, ONES, ONES, transposed(packed(gradA[0], gradA[1])));
+    float ofA[4] = {gradA[0], gradA[1]}; // and summed up over all lines, for which a product takes half the time of exchanges
+    if (TYPE == 1) {
+        ofA[0] = ofA[1] = 0;
+        multiplyAdd(ofA, ONES, ONES, transposed(packed(gradA[0], gradA[1])));
+    } else { // float16 has no room for such sums
+#pragma unroll
+        for (int distance = 4; distance < WARP; distance *= 2) {
+            ofA[0] += __shfl_xor_sync(~0u, ofA[0], distance);
+            ofA[1] += __shfl_xor_sync(~0u, ofA[1], distance);
+        }
+    }
     constexpr int OF_BIAS = FUSED ? R : 0, OF_A = OF_BIAS + 1;
 #pragma unroll
     for (int tile = 0; tile <= OF_A / 8; tile++) {
@@ -107,9 +117,6 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     for (int i = threadIdx.x; i < (int)(sizeof(shared.gradTokens) / sizeof(float)); i += blockDim.x) {
         ((float*)shared.gradTokens)[i] = 0;
     }
-    for (int i = threadIdx.x; i < DIRECTIONS * PARAMETERS * in.channels; i += blockDim.x) {
-        out.parameters[ofBlock + i] = 0;
-    }
     // Begin to copy what enters lines, each lane 4 numbers of one; `from` is where this one's begin.
     Entering& entering = shared.entering[k];
     auto fetchStates = [&](int from) { copyLater(entering.states + 4 * lane, states + from); };
@@ -126,8 +133,11 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     ahead.read(in, k, 8 * k);
     Table::Brought brought;
     brought.read(in, start, k);
-    awaitPrevious();
+    awaitPrevious(); // which has itself awaited what prepared the weights
     letNextBegin();
+    for (int i = threadIdx.x; i < DIRECTIONS * PARAMETERS * in.channels; i += blockDim.x) {
+        out.parameters[ofBlock + i] = 0;
+    }
     fetchStates(line + 8 * k);
     fetchAdjoints(line + 8 * k);
     commitCopies();
@@ -311,12 +321,12 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
         static_assert(ROWS * COLUMNS * WORDS * sizeof(unsigned) <= sizeof(shared.tables), "has room");
         unsigned* words = (unsigned*)shared.tables;
         Walk tokens(k, group, COLUMNS);
-        unsigned* own = words + tokens.start * WORDS + k * GRADIENT_ROW / 2 + quad;
+        unsigned* lanes = words + tokens.start * WORDS + k * GRADIENT_ROW / 2 + quad;
 #pragma unroll
         for (int j = 0; j < STEPS; j++) {
 #pragma unroll
             for (int l = 0; l < 2; l++) {
-                unsigned* to = own + (j * tokens.step + l * 8 * COLUMNS) * WORDS;
+                unsigned* to = lanes + (j * tokens.step + l * 8 * COLUMNS) * WORDS;
                 int pair = quad + FIRST_PAIR;
                 if (pair < GRADIENT_ROW / 2) {
                     float last = projected[j][2 * l + 1] * (pair == GRADIENT_ROW / 2 - 1 ? LN2 : 1); // of C
