@@ -27,6 +27,13 @@ final class ByteInput implements AutoCloseable {
     // which finds its input by the number that FFmpeg hands on.
     private static final Read READ = new Read();
     private static final Seek SEEK = new Seek();
+
+    static {
+        // Whoever decodes first may do so in a PointerScope, which frees at its end what was made in it.
+        READ.retainReference();
+        SEEK.retainReference();
+    }
+
     private static final Map<Long, ByteInput> OPEN = new ConcurrentHashMap<>();
     private static final AtomicLong LAST = new AtomicLong();
 

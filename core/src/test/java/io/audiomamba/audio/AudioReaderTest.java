@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -63,6 +64,26 @@ class AudioReaderTest {
             assertThat(stream.read(samples)).isEqualTo(expected.length);
             assertThat(Arrays.equals(samples, expected)).isTrue();
             stream.close();
+        }
+    }
+
+    /** In a process of its own: what is made when a sound is decoded for the first time must not be freed with the scope. */
+    @Test
+    void theFirstSoundMayBeReadInAScope() throws Exception {
+        Process process = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-cp",
+                System.getProperty("java.class.path"), ReadsInAScope.class.getName(), resource("tone.ogg").toString())
+                .redirectErrorStream(true).start();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(output).isZero();
+    }
+
+    static final class ReadsInAScope {
+        public static void main(String[] files) {
+            Path file = Path.of(files[0]);
+            try (var _ = new PointerScope()) {
+                AudioReader.read(file, RATE);
+            }
+            AudioReader.read(file, RATE);
         }
     }
 

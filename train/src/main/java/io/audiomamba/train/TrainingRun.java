@@ -114,6 +114,9 @@ public final class TrainingRun {
 
     private Outcome train(Setting setting, boolean resume, TrainingListener listener) {
         checkFolder(resume);
+        if (validation != null) {
+            recipe.requireFits(validation);
+        }
         try (var _ = new DeviceStream(setting.device());
                 Trainer trainer = new Trainer(recipe, training, setting.device(), setting.weights());
                 var _ = occupied(listener)) {
