@@ -41,6 +41,8 @@ class TrainCommandTest {
             csv.append("%d.wav,%s,%d%n".formatted(i, i % 2 == 0 ? "loud" : "quiet;far", 1 + i / 2));
         }
         Files.writeString(folder.resolve("clips.csv"), csv.toString());
+        Files.writeString(folder.resolve("held.csv"),
+                "file,labels,fold\n0.wav,loud,2\n1.wav,quiet,2\n2.wav,loud;quiet,1\n");
         Files.createDirectories(folder.resolve("empty"));
     }
 
@@ -71,6 +73,7 @@ class TrainCommandTest {
             "train --recipe esc50 --data DIR/clips.csv -o DIR/x --set model.preset=big | no model variant 'big'",
             "train --recipe esc50 --data DIR/clips.csv -o DIR/x | train with --set loss.kind=binary-cross-entropy",
             "crossval --recipe esc50 --data DIR/clips.csv -o DIR/x | train with --set loss.kind=binary-cross-entropy",
+            "train --recipe esc50 --data DIR/held.csv --fold 1 -o DIR/x | train with --set loss.kind=binary-cross-entropy",
             "train --recipe esc50 --data DIR/clips.csv -o DIR/x --fold 9 | there is no fold 9; there are 1, 2",
             "train --recipe esc50 --data DIR/nowhere -o DIR/x | no such file or folder",
             "train --recipe esc50 --data DIR/empty -o DIR/x | is no dataset"})

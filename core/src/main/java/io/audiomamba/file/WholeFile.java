@@ -114,7 +114,7 @@ public final class WholeFile {
         Path parent = file.toAbsolutePath().getParent();
         String problem = e instanceof NoSuchFileException && !Files.isDirectory(parent)
                 ? ": there is no folder " + parent
-                : e instanceof FileAlreadyExistsException // thrown only where a folder is made
+                : e instanceof FileAlreadyExistsException && Files.isRegularFile(file)
                         ? ": it is a file, not a folder"
                         : " (" + e.getClass().getSimpleName() + ": " + e.getMessage() + ")";
         return new EnvironmentException(file + ": cannot be written" + problem + ".", e);
