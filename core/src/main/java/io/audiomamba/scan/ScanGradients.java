@@ -50,7 +50,7 @@ record ScanGradients(ScanInputs in, Tensor weight, Tensor steps) {
                 torch.empty_like(in.aLogs()), torch.empty_like(in.skip()));
         module.launchEarly("deliver",
                 new Extent(Math.ceilDiv(in.channels(), WARP), Math.toIntExact(parameters.size(2)), DIRECTIONS,
-                        WARP * WARPS_FOR_PARAMETERS, 0),
+                        WARP * WARPS_FOR_PARAMETERS),
                 parameters, Math.toIntExact(parameters.size(0)), in.aLogs(), gradients.aLogs(), gradients.skip(),
                 gradients.dtBias(), gradients.dtWeight(), in.channels());
         return gradients;

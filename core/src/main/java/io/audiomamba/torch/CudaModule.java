@@ -43,6 +43,11 @@ public final class CudaModule {
             MemoryLayout.paddingLayout(4));
     private static final StructLayout LAUNCH_ATTRIBUTE = MemoryLayout.structLayout(JAVA_INT.withName("id"),
             MemoryLayout.paddingLayout(4), JAVA_INT.withName("value"), MemoryLayout.paddingLayout(60));
+    private static final long STREAM = offset(LAUNCH_CONFIGURATION, "stream");
+    private static final long ATTRIBUTES = offset(LAUNCH_CONFIGURATION, "attributes");
+    private static final long NUMBER_OF_ATTRIBUTES = offset(LAUNCH_CONFIGURATION, "number of attributes");
+    private static final long ATTRIBUTE_ID = offset(LAUNCH_ATTRIBUTE, "id");
+    private static final long ATTRIBUTE_VALUE = offset(LAUNCH_ATTRIBUTE, "value");
     private static final int MAY_BEGIN_EARLY = 6;
 
     /**
@@ -75,6 +80,7 @@ public final class CudaModule {
 
     private final int index;
     private final CudaDevice device;
+    private final boolean overlaps;
     private final MemorySegment module;
     private final Map<String, MemorySegment> functions = new ConcurrentHashMap<>();
     private final Map<String, MemorySegment> functionsWithSharedMemory = new ConcurrentHashMap<>();
@@ -133,6 +139,7 @@ public final class CudaModule {
     private CudaModule(String source, List<String> definitions, int index) {
         this.index = index;
         device = CudaDevice.of(index);
+        overlaps = device.overlapsKernels();
         List<String> options = new ArrayList<>(List.of(
                 "--gpu-architecture=" + device.architecture(),
                 "--std=c++17"));
@@ -168,7 +175,7 @@ public final class CudaModule {
      * awaitPrevious} before it writes, and before it reads what was not complete when those blocks called that.
      */
     public void launchEarly(String kernel, Extent extent, Object... arguments) {
-        launch(device.overlapsKernels(), kernel, extent, arguments);
+        launch(overlaps, kernel, extent, arguments);
     }
 
     private void launch(boolean early, String kernel, Extent extent, Object... arguments) {
@@ -194,13 +201,13 @@ public final class CudaModule {
         MemorySegment configuration = arena.allocate(LAUNCH_CONFIGURATION);
         int[] numbers = {extent.x(), extent.y(), extent.z(), extent.threads(), 1, 1, extent.sharedBytes()};
         MemorySegment.copy(numbers, 0, configuration, JAVA_INT, 0, numbers.length);
-        configuration.set(ADDRESS, offset(LAUNCH_CONFIGURATION, "stream"), DeviceStream.handle(index));
+        configuration.set(ADDRESS, STREAM, DeviceStream.handle(index));
         if (early) {
             MemorySegment attribute = arena.allocate(LAUNCH_ATTRIBUTE);
-            attribute.set(JAVA_INT, offset(LAUNCH_ATTRIBUTE, "id"), MAY_BEGIN_EARLY);
-            attribute.set(JAVA_INT, offset(LAUNCH_ATTRIBUTE, "value"), 1);
-            configuration.set(ADDRESS, offset(LAUNCH_CONFIGURATION, "attributes"), attribute);
-            configuration.set(JAVA_INT, offset(LAUNCH_CONFIGURATION, "number of attributes"), 1);
+            attribute.set(JAVA_INT, ATTRIBUTE_ID, MAY_BEGIN_EARLY);
+            attribute.set(JAVA_INT, ATTRIBUTE_VALUE, 1);
+            configuration.set(ADDRESS, ATTRIBUTES, attribute);
+            configuration.set(JAVA_INT, NUMBER_OF_ATTRIBUTES, 1);
         }
         return configuration;
     }
