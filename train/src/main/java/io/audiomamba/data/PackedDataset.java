@@ -18,6 +18,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -51,8 +52,9 @@ public final class PackedDataset implements Dataset.Sounds {
     private static final int HIGHEST_RATE = 384_000;
     private static final float SCALE = 32767;
     private static final String INDEX = "index.json";
+    private static final String SHARD = "shard-\\d{5}\\.safetensors";
     /** What is in a packed folder, or was left in one by a call that was interrupted. */
-    private static final String OURS = "(index\\.json|shard-\\d{5}\\.safetensors)(\\..+\\.part)?";
+    private static final String OURS = "(index\\.json|" + SHARD + ")(\\..+\\.part)?";
     private static final String RATE = "sample_rate";
     /** Before a clip's name: which file it was packed from. */
     private static final String SOURCE = "source of ";
@@ -146,7 +148,8 @@ public final class PackedDataset implements Dataset.Sounds {
 
     /**
      * Packs {@code dataset} into {@code folder}. Clips that are in a shard already are kept, so that an interrupted call
-     * can be repeated; the index is written last.
+     * can be repeated. Nothing is overwritten if one of them is of another file. The index is written last; after it shards
+     * are deleted that an earlier call needed for more clips.
      *
      * @param folder     new, empty or begun by an earlier call on the same files
      * @param sampleRate in [1000, 384000] Hz
@@ -175,14 +178,23 @@ public final class PackedDataset implements Dataset.Sounds {
             requireNothingElse(folder);
             WholeFile.deleteUnfinished(folder);
             int clips = dataset.clips().size();
+            Map<Path, List<Clip>> shards = new LinkedHashMap<>();
             for (int from = 0; from < clips; from += CLIPS_PER_SHARD) {
-                List<Clip> part = dataset.clips().subList(from, Math.min(clips, from + CLIPS_PER_SHARD));
-                String shard = String.format(Locale.ROOT, "shard-%05d.safetensors", from / CLIPS_PER_SHARD);
-                Map<String, String> failed = writeShard(dataset.sounds(), part, folder.resolve(shard), sampleRate);
+                String name = String.format(Locale.ROOT, "shard-%05d.safetensors", from / CLIPS_PER_SHARD);
+                shards.put(folder.resolve(name),
+                        dataset.clips().subList(from, Math.min(clips, from + CLIPS_PER_SHARD)));
+            }
+            requireSameSources(shards, sampleRate);
+            int done = 0;
+            for (Map.Entry<Path, List<Clip>> shard : shards.entrySet()) {
+                List<Clip> part = shard.getValue();
+                String name = shard.getKey().getFileName().toString();
+                Map<String, String> failed = writeShard(dataset.sounds(), part, shard.getKey(), sampleRate);
                 part.stream().filter(clip -> !failed.containsKey(clip.name())).forEach(
-                        clip -> entries.add(new Entry(clip.name(), shard, clip.labels(), clip.fold())));
+                        clip -> entries.add(new Entry(clip.name(), name, clip.labels(), clip.fold())));
                 failures.putAll(failed);
-                progress.accept(from + part.size(), clips);
+                done += part.size();
+                progress.accept(done, clips);
             }
             if (entries.isEmpty()) {
                 throw new ConfigurationException(dataset.title() + ": none of its clips can be decoded, such as "
@@ -190,6 +202,7 @@ public final class PackedDataset implements Dataset.Sounds {
             }
             Index index = new Index(dataset.title(), sampleRate, dataset.labels(), entries);
             WholeFile.write(folder.resolve(INDEX), JSON.writerWithDefaultPrettyPrinter().writeValueAsString(index));
+            deleteShardsBut(shards.keySet(), folder);
         } catch (IOException e) {
             throw WholeFile.unwritable(folder, e);
         }
@@ -209,9 +222,27 @@ public final class PackedDataset implements Dataset.Sounds {
         }
     }
 
-    /** Makes the shard hold {@code clips}; returns those that cannot be decoded, and why. */
-    private static Map<String, String> writeShard(Dataset.Sounds sounds, List<Clip> clips, Path file,
-            int sampleRate) throws IOException {
+    /** What has changed in the last shard's sounds is to be known before the first shard is overwritten. */
+    private static void requireSameSources(Map<Path, List<Clip>> shards, int sampleRate) throws IOException {
+        for (Map.Entry<Path, List<Clip>> shard : shards.entrySet()) {
+            if (Files.exists(shard.getKey())) {
+                try (TensorFile old = shard(shard.getKey())) {
+                    held(old, shard.getKey(), shard.getValue(), metadata(shard.getValue(), sampleRate));
+                }
+            }
+        }
+    }
+
+    private static void deleteShardsBut(Set<Path> shards, Path folder) throws IOException {
+        try (DirectoryStream<Path> others = Files.newDirectoryStream(folder,
+                file -> file.getFileName().toString().matches(SHARD) && !shards.contains(file))) {
+            for (Path file : others) {
+                Files.delete(file);
+            }
+        }
+    }
+
+    private static Map<String, String> metadata(List<Clip> clips, int sampleRate) throws IOException {
         Map<String, String> metadata = new LinkedHashMap<>();
         metadata.put(RATE, Integer.toString(sampleRate));
         for (Clip clip : clips) {
@@ -219,6 +250,13 @@ public final class PackedDataset implements Dataset.Sounds {
                 metadata.put(SOURCE + clip.name(), source(clip.file()));
             }
         }
+        return metadata;
+    }
+
+    /** Makes the shard hold {@code clips}; returns those that cannot be decoded, and why. */
+    private static Map<String, String> writeShard(Dataset.Sounds sounds, List<Clip> clips, Path file,
+            int sampleRate) throws IOException {
+        Map<String, String> metadata = metadata(clips, sampleRate); // anew: packing takes long, and a file may change
         Map<String, String> failed = new LinkedHashMap<>();
         try (SafetensorsWriter writer = new SafetensorsWriter(file)) {
             Set<String> before;
@@ -260,8 +298,9 @@ public final class PackedDataset implements Dataset.Sounds {
                 held.remove(clip.name()); // packed before sources were noted, so perhaps from another file
             } else if (held.containsKey(clip.name()) && !Objects.equals(noted, metadata.get(source))) {
                 throw new ConfigurationException(file.getParent() + ": holds the clip " + clip.name()
-                        + " of another file than " + clip.file()
-                        + " is now; delete that folder and pack the data again, or pack into another one.");
+                        + " of another file (" + noted + ") than " + clip.file() + " is now ("
+                        + metadata.getOrDefault(source, "gone")
+                        + "); delete that folder and pack the data again, or pack into another one.");
             }
         }
         return held;

@@ -172,11 +172,47 @@ class PackedDatasetTest {
         pack(Dataset.read(sounds));
         Path shard = folder.resolve("shard-00000.safetensors");
         byte[] packed = Files.readAllBytes(shard);
+        String before = source(clip);
         Tones.wav(clip, RATE, Tones.tone(RATE, 880, 0.3));
         assertThatThrownBy(() -> pack(Dataset.read(sounds))).isInstanceOf(ConfigurationException.class)
-                .hasMessage(folder + ": holds the clip low/a.wav of another file than " + clip
-                        + " is now; delete that folder and pack the data again, or pack into another one.");
+                .hasMessage(folder + ": holds the clip low/a.wav of another file (" + before + ") than " + clip
+                        + " is now (" + source(clip)
+                        + "); delete that folder and pack the data again, or pack into another one.");
         assertThat(shard).hasBinaryContent(packed);
+    }
+
+    private static String source(Path file) throws IOException {
+        return Files.size(file) + " bytes of " + Files.getLastModifiedTime(file);
+    }
+
+    @Test
+    void aSourceOfTheLastShardThatChangedLeavesTheFirstAsItIs(@TempDir Path sounds) throws IOException {
+        Dataset tones = Tones.dataset(LABELS, 1, 150);
+        Path file = Files.writeString(sounds.resolve("last"), "before");
+        List<Clip> clips = new ArrayList<>(tones.clips());
+        clips.set(299, new Clip("last", file, List.of(1), 1));
+        pack(new Dataset("tones", LABELS, clips, List.of(), tones.sounds()));
+        byte[] packed = Files.readAllBytes(folder.resolve("shard-00000.safetensors"));
+        Files.writeString(file, "afterwards");
+        clips.set(0, new Clip("another", Path.of("another"), List.of(0), 1));
+        assertThatThrownBy(() -> pack(new Dataset("tones", LABELS, clips, List.of(), tones.sounds())))
+                .isInstanceOf(ConfigurationException.class).hasMessageContaining("holds the clip last of another file");
+        assertThat(folder.resolve("shard-00000.safetensors")).hasBinaryContent(packed);
+        Files.delete(file);
+        assertThatThrownBy(() -> pack(new Dataset("tones", LABELS, clips, List.of(), tones.sounds())))
+                .isInstanceOf(ConfigurationException.class).hasMessageContaining(file + " is now (gone)");
+    }
+
+    @Test
+    void ofADatasetThatHasShrunkNoShardStaysBehind() throws IOException {
+        Dataset dataset = Tones.dataset(LABELS, 1, 300);
+        pack(dataset);
+        pack(dataset.where(clip -> clip.labels().contains(0)));
+        try (var files = Files.list(folder)) {
+            assertThat(files.map(file -> file.getFileName().toString())).containsExactlyInAnyOrder("index.json",
+                    "shard-00000.safetensors", "shard-00001.safetensors");
+        }
+        assertThat(Dataset.read(folder).clips()).hasSize(300);
     }
 
     /** The size of a sound of five seconds is always the same. */
@@ -215,7 +251,7 @@ class PackedDatasetTest {
         assertThat(packed.sounds().read(packed.clips().getFirst(), RATE)).hasSize(3200);
         try (TensorFile file = Safetensors.open(shard)) {
             assertThat(file.metadata()).containsEntry("source of low/a.wav",
-                    Files.size(clip) + " bytes of " + Files.getLastModifiedTime(clip));
+                    source(clip));
         }
     }
 
