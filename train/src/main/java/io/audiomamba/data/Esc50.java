@@ -47,6 +47,10 @@ final class Esc50 {
         for (Map<String, String> row : rows) {
             int target = number(root, row, "target");
             String category = row.get("category").replace('_', ' ');
+            if (category.isBlank()) {
+                throw new ConfigurationException(table(root) + ": " + row.get("filename")
+                        + " has no category; name its class in the column category.");
+            }
             categories.put(target, category);
             Map<String, String> sameTarget = byTarget.putIfAbsent(target, row);
             Map<String, String> sameCategory = byCategory.putIfAbsent(category, row);

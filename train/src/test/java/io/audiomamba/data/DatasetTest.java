@@ -182,6 +182,10 @@ class DatasetTest {
         assertRefused(write("g.csv", "file,labels\nx.wav,dog\nx.wav,cat\n"), "g.csv", "x.wav twice");
         write("meta/esc50.csv", "filename,fold,target,category\nx.wav,1,dog,0\n");
         assertRefused(folder, "esc50.csv", "target 'dog' is not a whole number");
+        for (String nothing : List.of("", " ", "_", "\"\"")) {
+            Path table = write("meta/esc50.csv", "filename,fold,target,category\nx.wav,1,0," + nothing + "\n");
+            assertRefused(folder, table + ": x.wav has no category; name its class in the column category.");
+        }
     }
 
     @Test
