@@ -22,9 +22,18 @@ import java.util.Map;
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 @JsonPropertyOrder({"epoch", "loss", "learning_rate", "clips_per_second", "skipped", "time", "accuracy", "mAP", "mAUC"})
-public record EpochFigures(int epoch, double loss, @JsonProperty("learning_rate") double learningRate,
-        @JsonProperty("clips_per_second") Double clipsPerSecond, int skipped, double time, Double accuracy,
+public record EpochFigures(@JsonProperty(required = true) int epoch, @JsonProperty(required = true) double loss,
+        @JsonProperty(value = "learning_rate", required = true) double learningRate,
+        @JsonProperty("clips_per_second") Double clipsPerSecond, @JsonProperty(required = true) int skipped,
+        @JsonProperty(required = true) double time, Double accuracy,
         @JsonProperty("mAP") Double meanAveragePrecision, @JsonProperty("mAUC") Double meanAreaUnderCurve) {
+
+    /** @throws IllegalArgumentException if there is no such epoch */
+    public EpochFigures {
+        if (epoch < 1) {
+            throw new IllegalArgumentException("epochs are counted from 1");
+        }
+    }
 
     static EpochFigures of(Trainer.Epoch epoch, Metrics metrics, double time) {
         return new EpochFigures(epoch.number(), epoch.loss(), epoch.learningRate(), epoch.clipsPerSecond(),

@@ -33,11 +33,17 @@ final class TrainingReport {
     private record MatrixRow(int number, String label, List<Cell> cells) {}
 
     private final Description description;
-    private final List<EpochFigures> epochs;
+    private final int epochs;
+    private final EpochFigures last;
 
-    TrainingReport(Description description, List<EpochFigures> epochs) {
+    /**
+     * @param epochs that were done
+     * @param last   the last figures that are left, perhaps of an earlier epoch
+     */
+    TrainingReport(Description description, int epochs, EpochFigures last) {
         this.description = description;
         this.epochs = epochs;
+        this.last = last;
     }
 
     /**
@@ -57,8 +63,9 @@ final class TrainingReport {
         Map<String, String> provenance = new LinkedHashMap<>(description.provenance());
         provenance.remove("recipe");
         page.put("provenance", entries(provenance));
-        page.put("summary", entries(summary(heldOut)));
-        page.put("classes", heldOut == null ? null : classes(heldOut));
+        Metrics metrics = heldOut == null ? null : heldOut.metrics(description.activation());
+        page.put("summary", entries(summary(heldOut, metrics)));
+        page.put("classes", heldOut == null ? null : classes(heldOut, metrics));
         page.put("matrix", heldOut == null || !heldOut.isSingleLabel() || description.labels().size() > LARGEST_MATRIX
                 ? null
                 : matrix(heldOut));
@@ -78,13 +85,11 @@ final class TrainingReport {
         return map.entrySet().stream().map(entry -> new Entry(entry.getKey(), entry.getValue())).toList();
     }
 
-    private Map<String, String> summary(Predictions heldOut) {
-        EpochFigures last = epochs.getLast();
+    private Map<String, String> summary(Predictions heldOut, Metrics metrics) {
         Map<String, String> summary = new LinkedHashMap<>();
-        summary.put("epochs", Integer.toString(last.epoch()));
-        summary.put("loss of the last epoch", number(last.loss()));
+        summary.put("epochs", Integer.toString(epochs));
+        summary.put("loss of the last epoch", number(last.epoch() == epochs ? last.loss() : Double.NaN));
         if (heldOut != null) {
-            Metrics metrics = heldOut.metrics(description.activation());
             summary.put("held-out clips", Integer.toString(heldOut.clips().size()));
             summary.put("accuracy", String.format(Locale.ROOT, "%.2f %%", 100 * metrics.accuracy()));
             summary.put("mAP", number(metrics.meanAveragePrecision()));
@@ -99,8 +104,7 @@ final class TrainingReport {
         return Double.isNaN(value) ? "–" : String.format(Locale.ROOT, "%.4f", value);
     }
 
-    private List<ClassRow> classes(Predictions heldOut) {
-        Metrics metrics = heldOut.metrics(description.activation());
+    private List<ClassRow> classes(Predictions heldOut, Metrics metrics) {
         List<ClassRow> rows = new ArrayList<>();
         for (int c = 0; c < description.labels().size(); c++) {
             rows.add(

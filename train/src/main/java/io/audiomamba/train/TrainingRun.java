@@ -275,7 +275,8 @@ public final class TrainingRun {
         } else {
             listener.warning("The learning curves cannot be drawn: Java finds no fonts on this machine.");
         }
-        String page = new TrainingReport(description, history.epochs()).html(curves, heldOut, unreadable);
+        String page = new TrainingReport(description, trainer.finishedEpochs(), history.epochs().getLast())
+                .html(curves, heldOut, unreadable);
         write("report.html", page.getBytes(StandardCharsets.UTF_8));
         return true;
     }

@@ -34,7 +34,8 @@ class TrainingReportTest {
     }
 
     private static String page(Predictions heldOut, Map<String, String> unreadable, String... labels) {
-        return new TrainingReport(description(labels), EPOCHS).html(Optional.of(new byte[] {1, 2, 3}), heldOut,
+        return new TrainingReport(description(labels), 2, EPOCHS.getLast()).html(Optional.of(new byte[] {1, 2, 3}),
+                heldOut,
                 unreadable);
     }
 

@@ -242,14 +242,19 @@ class TrainingRunTest {
         run("run", tones).run(SETTING, false, quiet());
         Path file = folder.resolve("run").resolve("metrics.jsonl");
         List<String> lines = Files.readAllLines(file);
-        Files.writeString(file, lines.getFirst() + "\nnull\n{\"epoch\":2,\"lo");
+        String noEpoch = lines.getLast().replace("\"epoch\":2", "\"epoch\":0");
+        String noLoss = lines.getLast().replaceFirst("\"loss\":[^,]*,", "");
+        Files.writeString(file,
+                String.join("\n", lines.getFirst(), "null", "{}", noEpoch, noLoss, "{\"epoch\":2,\"lo"));
         Files.write(file, new byte[] {-1, 0}, StandardOpenOption.APPEND);
         Listener listener = quiet();
         assertThat(run("run", tones).run(SETTING, true, listener).finished()).isTrue();
         assertThat(listener.warnings).startsWith(Collections
-                .nCopies(2, file + ": a line is damaged, and the figures of its epoch are left out.")
+                .nCopies(5, file + ": a line is damaged, and the figures of its epoch are left out.")
                 .toArray(String[]::new));
         assertThat(file).hasContent(lines.getFirst() + "\n");
+        assertThat(folder.resolve("run").resolve("report.html")).content().as("what the lines that are left do not say")
+                .contains("epochs</th><td class=\"number\">2<", "loss of the last epoch</th><td class=\"number\">–<");
         Files.writeString(file, "{");
         Listener again = quiet();
         assertThat(run("run", tones).run(SETTING, true, again).finished()).isTrue();
