@@ -23,8 +23,6 @@ import picocli.CommandLine.Spec;
         "Runs that are done are not repeated; several processes may share the work by --part."})
 final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listener {
 
-    private static final int MOST_SEEDS = 1000;
-
     @Spec
     private CommandSpec spec;
 
@@ -57,9 +55,10 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
 
     @Override
     public Integer call() {
-        if (!part.matches("[1-9]\\d{0,5}/[1-9]\\d{0,5}") || seeds < 1 || seeds > MOST_SEEDS || jobs < 1) {
+        if (!part.matches("[1-9]\\d{0,5}/[1-9]\\d{0,5}") || seeds < 1 || seeds > CrossValidation.MOST_SEEDS
+                || jobs < 1) {
             throw new ParameterException(spec.commandLine(),
-                    "--part must be like 2/15, --seeds 1 to " + MOST_SEEDS + ", and --jobs 1 or more.");
+                    "--part must be like 2/15, --seeds 1 to " + CrossValidation.MOST_SEEDS + ", and --jobs 1 or more.");
         }
         int index = Integer.parseInt(part.substring(0, part.indexOf('/')));
         int parts = Integer.parseInt(part.substring(part.indexOf('/') + 1));

@@ -48,6 +48,9 @@ public final class CrossValidation {
     /** Cyclic shifts of a window that the second set of predictions averages. */
     public static final int SHIFTS = 10;
 
+    /** So many a call may ask for. */
+    public static final int MOST_SEEDS = 1000;
+
     private static final String ORIGIN = "origin.json";
     private static final String RECIPE = "recipe.yaml";
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -167,16 +170,20 @@ public final class CrossValidation {
     /**
      * Makes the runs that are missing.
      *
-     * @param seeds    how many
+     * @param seeds    how many, up to {@value #MOST_SEEDS}
      * @param part     this call makes the runs whose number, counted from 0, leaves the rest {@code part} when divided by
      *                 {@code parts}
      * @param jobs     how many runs, 1 or more, are made at once, each in a thread of its own; on a CPU one: it uses all
      *                 cores, and beside another its figures would depend on how the two meet, since OpenBLAS has one
      *                 number of threads for both
      * @param listener called by these threads
-     * @throws ConfigurationException if the folder holds runs of something else
+     * @throws ConfigurationException if the folder holds runs of something else, or there are too many seeds
      */
     public void run(int seeds, int part, int parts, int jobs, Device device, Listener listener) {
+        if (seeds > MOST_SEEDS) {
+            throw new ConfigurationException("There are " + seeds + " seeds, but there may be at most " + MOST_SEEDS
+                    + "; ask for fewer.");
+        }
         if (TrainingRun.isIn(folder)) {
             throw new ConfigurationException(folder + ": holds a training; name another folder.");
         }
@@ -189,8 +196,8 @@ public final class CrossValidation {
         runs(); // what is damaged is better known before the work than after it
         List<Integer> folds = dataset.folds();
         Queue<Runnable> missing = new ConcurrentLinkedQueue<>();
-        for (int i = part; i < folds.size() * seeds; i += parts) {
-            int fold = folds.get(i % folds.size());
+        for (long i = part; i < (long) folds.size() * seeds; i += parts) {
+            int fold = folds.get((int) (i % folds.size()));
             long seed = recipe.train().seed() + i / folds.size();
             if (!Files.exists(file(fold, seed))) {
                 missing.add(() -> write(run(recipe.withSeed(seed), fold, device, listener)));

@@ -232,6 +232,13 @@ class CrossValidationTest {
     }
 
     @Test
+    void tooManySeeds() {
+        assertThatThrownBy(() -> run(TONES, Integer.MAX_VALUE, 0, 1)).isInstanceOf(ConfigurationException.class)
+                .hasMessage("There are 2147483647 seeds, but there may be at most 1000; ask for fewer.");
+        assertThat(folder).isEmptyDirectory();
+    }
+
+    @Test
     void aSummaryThatIsNotWhole() {
         for (String json : List.of("{}", "null", "{\"runs\":3}", "[]", "{")) {
             assertThat(CrossValidation.Summary.of(Map.of(CrossValidation.Summary.PROVENANCE, json))).as(json).isEmpty();
