@@ -1,6 +1,7 @@
 package io.audiomamba.train;
 
 import io.audiomamba.checkpoint.Description.Activation;
+import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.ParseProblem;
@@ -16,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -177,7 +179,7 @@ public final class CrossValidation {
      *                 cores, and beside another its figures would depend on how the two meet, since OpenBLAS has one
      *                 number of threads for both
      * @param listener called by these threads
-     * @throws ConfigurationException if the folder holds runs of something else, or there are too many seeds
+     * @throws ConfigurationException if the folder holds runs of something else, one is damaged, or there are too many seeds
      */
     public void run(int seeds, int part, int parts, int jobs, Device device, Listener listener) {
         if (seeds > MOST_SEEDS) {
@@ -322,7 +324,20 @@ public final class CrossValidation {
         if (!file.equals(file(run.fold(), run.seed()))) {
             throw new ConfigurationException(file + ": holds the run of another fold or seed; " + advice + ".");
         }
+        if (!Stream.of(run.plain(), run.shifted()).allMatch(predictions -> isOf(run.fold(), predictions))) {
+            throw new ConfigurationException(file + ": holds predictions of other classes than the dataset's, or of "
+                    + "other clips than the fold's; " + advice + ".");
+        }
         return run;
+    }
+
+    /** Whether these are of the dataset's classes and of the fold's clips: not all, if some could not be decoded. */
+    private boolean isOf(int fold, Predictions predictions) {
+        int classes = dataset.labels().size();
+        Set<String> unmet = dataset.clips().stream().filter(clip -> clip.fold() == fold).map(Clip::name)
+                .collect(Collectors.toCollection(HashSet::new));
+        return predictions.logits()[0].length == classes && predictions.targets()[0].length == classes
+                && predictions.clips().stream().allMatch(unmet::remove);
     }
 
     /** Whether {@code folder} holds the runs of a cross-validation. */

@@ -231,6 +231,28 @@ class CrossValidationTest {
                 .hasMessageStartingWith(file + ": is damaged");
     }
 
+    /** Such as of an earlier version of the dataset whose origin.json was put in order by hand. */
+    @Test
+    void aRunOfOtherClassesOrClips() throws IOException {
+        write(1, 1, 1, 0, 1);
+        Path file = folder.resolve("fold1-seed1.json");
+        String run = Files.readString(file);
+        for (String other : List.of(run.replace("[1.0,0.0],[0.0,1.0]", "[1.0,0.0,0.0],[0.0,1.0,0.0]"),
+                run.replace("[true,false],[false,true]", "[true],[false]"), run.replaceFirst("low-1-0", "low-2-0"),
+                run.replaceFirst("low-1-0", "high-1-0"), run.replaceFirst("\"low-1-0\"", "null"))) {
+            assertThat(other).isNotEqualTo(run);
+            Files.writeString(file, other);
+            for (ThrowingCallable use : List.<ThrowingCallable>of(() -> validation(TONES).summary(),
+                    () -> run(TONES, 1, 0, 1))) {
+                assertThatThrownBy(use).as(other).isInstanceOf(ConfigurationException.class)
+                        .hasMessage(
+                                file + ": holds predictions of other classes than the dataset's, or of other clips than"
+                                        + " the fold's; delete it, and the run will be made again.");
+            }
+        }
+        assertThat(trained).isEmpty();
+    }
+
     @Test
     void tooManySeeds() {
         assertThatThrownBy(() -> run(TONES, Integer.MAX_VALUE, 0, 1)).isInstanceOf(ConfigurationException.class)
@@ -309,7 +331,8 @@ class CrossValidationTest {
         String run = Files.readString(folder.resolve("fold9-seed7.json"));
         Files.writeString(folder.resolve("fold9-seed7.json"), run.replace("\"fold\":1", "\"fold\":9"));
         assertThatThrownBy(() -> validation(TONES).summary()).isInstanceOf(ConfigurationException.class)
-                .hasMessageContaining("no seed whose folds are all done");
+                .hasMessageContaining("fold9-seed7.json: holds predictions of other classes than the dataset's, or of"
+                        + " other clips than the fold's");
     }
 
     @Test
