@@ -4,8 +4,10 @@ import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.file.WholeFile;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.ConnectException;
 import java.net.ProxySelector;
 import java.net.URI;
+import java.net.UnknownHostException;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -56,6 +58,15 @@ public final class Downloader {
         }
     }
 
+    /** One that stays: there is no network, or the server has nothing that could be had. */
+    private static final class LastingFailure extends IOException {
+        private static final long serialVersionUID = 1;
+
+        LastingFailure(String message) {
+            super(message);
+        }
+    }
+
     /**
      * @param proxies  where requests go through
      * @param patience how long a server may be silent
@@ -78,8 +89,9 @@ public final class Downloader {
      *
      * @param target whose folder exists; what has arrived so far lies beside it in {@code TARGET.part}
      * @throws EnvironmentException with one sentence if it cannot be had
+     * @throws IOException          if it cannot be kept here: to fetch it in another way would not help
      */
-    public void fetch(URI url, Path target, Progress progress) {
+    public void fetch(URI url, Path target, Progress progress) throws IOException {
         Path part = target.resolveSibling(target.getFileName() + ".part");
         Duration wait = pause;
         int fruitless = 0;
@@ -99,8 +111,8 @@ public final class Downloader {
                 }
                 wait = gained ? pause : wait.multipliedBy(2);
                 sleep(wait);
-            } catch (IOException e) {
-                throw new EnvironmentException(url + ": cannot be fetched (" + describe(e) + ").", e);
+            } catch (LastingFailure e) {
+                throw new EnvironmentException(url + ": cannot be fetched (" + e.getMessage() + ").", e);
             }
         }
     }
@@ -147,12 +159,13 @@ public final class Downloader {
             return client.send(request, BodyHandlers.ofInputStream());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new IOException("interrupted", e);
-        } catch (java.net.UnknownHostException | java.net.ConnectException e) {
+            throw new LastingFailure("interrupted");
+        } catch (UnknownHostException | ConnectException e) {
             // Retrying does not conjure up a network.
-            throw e;
+            throw new LastingFailure("is there a network? " + e.getClass().getSimpleName());
         } catch (IOException e) {
-            throw new PassingFailure("the server does not answer (" + describe(e) + ")");
+            throw new PassingFailure("the server does not answer ("
+                    + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage()) + ")");
         }
     }
 
@@ -167,7 +180,7 @@ public final class Downloader {
         if (status == 408 || status == 429 || status >= 500) {
             throw new PassingFailure("the server answers with HTTP status " + status);
         }
-        throw new IOException(status == 404
+        throw new LastingFailure(status == 404
                 ? "there is no such file there, HTTP status 404"
                 : status / 100 == 3
                         ? "the server redirects in circles or to an unsafe place"
@@ -185,7 +198,7 @@ public final class Downloader {
 
     private static void requireRoom(Path part, long total, long have) throws IOException {
         if (total > LIMIT) {
-            throw new IOException("it has " + total + " bytes, more than the " + LIMIT + " that a model may have");
+            throw new LastingFailure("it has " + total + " bytes, more than the " + LIMIT + " that a model may have");
         }
         long free = part.toAbsolutePath().getParent().toFile().getUsableSpace();
         if (total - have > free) {
@@ -203,7 +216,7 @@ public final class Downloader {
             for (int n = read(body, chunk, arrived, silent); n >= 0; n = read(body, chunk, arrived, silent)) {
                 WholeFile.writeFully(out, ByteBuffer.wrap(chunk, 0, n));
                 if (arrived.addAndGet(n) > LIMIT) {
-                    throw new IOException("it goes on for more than " + LIMIT + " bytes");
+                    throw new LastingFailure("it goes on for more than " + LIMIT + " bytes");
                 }
                 progress.at(arrived.get(), total);
             }
@@ -263,11 +276,5 @@ public final class Downloader {
             Thread.currentThread().interrupt();
             throw new EnvironmentException("The download was interrupted.", e);
         }
-    }
-
-    private static String describe(IOException e) {
-        return e instanceof java.net.UnknownHostException || e instanceof java.net.ConnectException
-                ? "is there a network? " + e.getClass().getSimpleName()
-                : e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
     }
 }

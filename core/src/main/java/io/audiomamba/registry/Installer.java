@@ -5,6 +5,7 @@ import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.exchange.ForeignCheckpoint;
 import io.audiomamba.file.Sha256;
+import io.audiomamba.file.WholeFile;
 import io.audiomamba.labels.Labels;
 import io.audiomamba.model.Variants;
 import java.io.IOException;
@@ -46,7 +47,8 @@ public final class Installer {
      * Installs a model, from the file that already lies in {@link #downloadOf} if there is one.
      *
      * @return {@link #fileOf} the model
-     * @throws EnvironmentException if it cannot be fetched; says what to fetch by hand, and where to put it
+     * @throws EnvironmentException if it cannot be fetched; says what to fetch by hand, and where to put it; or if it
+     *                              cannot be written
      * @throws CheckpointException  if what was fetched is not what it should be; it is deleted then
      */
     public Path install(PublicModel model, Downloader.Progress progress) {
@@ -85,6 +87,8 @@ public final class Installer {
     private void fetch(PublicModel model, Path download, Downloader.Progress progress) {
         try {
             downloader.fetch(model.url(), download, progress);
+        } catch (IOException e) {
+            throw WholeFile.unwritable(download, e);
         } catch (EnvironmentException e) {
             throw new EnvironmentException(e.getMessage() + " Without a network, fetch that address elsewhere, put the"
                     + " file here as " + download + ", and call 'audiomamba pull " + model.name() + "' again.", e);

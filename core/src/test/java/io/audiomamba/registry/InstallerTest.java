@@ -21,6 +21,8 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 class InstallerTest {
@@ -134,6 +136,19 @@ class InstallerTest {
         try (Checkpoint checkpoint = Checkpoint.open(installer().install(model, (_, _) -> {}))) {
             assertThat(checkpoint.description().provenance()).containsEntry("fetched from", "by hand");
         }
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void onAFullDiskNothingIsSaidOfTheNetwork() throws IOException {
+        Path download = Files.createDirectory(home.resolve("downloads")).resolve("nano.pth");
+        Path full = Files.createSymbolicLink(download.resolveSibling("nano.pth.part"), Path.of("/dev/full"));
+        try (FileServer server = server(Files.readAllBytes(CHECKPOINT))) {
+            assertThatThrownBy(() -> installer().install(model(server.url(), SHA256), (_, _) -> {}))
+                    .isInstanceOf(EnvironmentException.class)
+                    .hasMessage(download + ": cannot be written (IOException: No space left on device).");
+        }
+        Files.delete(full);
     }
 
     @Test
