@@ -13,18 +13,22 @@ import org.bytedeco.pytorch.Tensor;
 
 /**
  * Loss and gradients of one batch after the other: forward and backward pass. In a {@link DeviceStream} on a GPU they
- * are recorded once and then repeated, because a small model's operations are done sooner than the CPU starts them.
+ * are recorded once and then repeated, because a small model's operations are done sooner than the CPU starts them; not
+ * where memory stays so short that no recording lasts.
  */
 final class GradientStep implements AutoCloseable {
 
     /** Steps before the recording, in which libraries choose their kernels and LibTorch takes memory. */
     private static final int WARM_UP = 3;
+    /** Recordings in a row that no other step repeats. Groups of two sizes make two, a lack of memory any number. */
+    private static final int MOST_FRUITLESS = 4;
 
     private final Objective objective;
     private final Device device;
     private final int batchSize;
-    private final boolean recordable;
+    private boolean recordable;
     private int steps;
+    private int fruitless;
     private Recording recording;
 
     /** @param batchSize of the batches that are worth recording */
@@ -47,10 +51,16 @@ final class GradientStep implements AutoCloseable {
                 || steps++ < WARM_UP) {
             return unrecorded(examples, group);
         }
-        if (recording == null || !recording.serves(group)) {
-            close();
-            recording = new Recording(examples, group);
+        if (recording != null && recording.serves(group)) {
+            fruitless = 0;
+            return recording.repeat(examples);
         }
+        close();
+        recordable = fruitless++ < MOST_FRUITLESS;
+        if (!recordable) {
+            return unrecorded(examples, group);
+        }
+        recording = new Recording(examples, group);
         // It does not if memory became short while it was made; the next step then makes another.
         return recording.serves(group) ? recording.repeat(examples) : unrecorded(examples, group);
     }
