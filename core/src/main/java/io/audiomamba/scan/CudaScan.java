@@ -111,7 +111,7 @@ final class CudaScan implements ScanKernel {
             ScanInputs in = given.forKernels(type);
             Cut cut = Cut.of(in, tensorCores);
             CudaModule module = CudaModule.of(CudaScan.class, "selective_scan_" + pass + ".cu",
-                    definitions(in, CudaModule.code(type), tensorCores), device);
+                    definitions(in, cut, CudaModule.code(type), tensorCores), device);
             Tensor weight = torch.empty(new long[] {DIRECTIONS, in.channels(), rank(in, tensorCores)},
                     in.tokens().options(), null);
             Tensor bias = torch.empty_like(in.dtBias());
@@ -200,8 +200,7 @@ final class CudaScan implements ScanKernel {
     }
 
     /** What the kernels are compiled for. */
-    static List<String> definitions(ScanInputs in, int type, boolean tensorCores) {
-        Cut cut = Cut.of(in, tensorCores);
+    static List<String> definitions(ScanInputs in, Cut cut, int type, boolean tensorCores) {
         return List.of("CHUNK=" + cut.chunk(), "TILES=" + cut.tiles(), "WARPS=" + cut.warps(),
                 "BOTH_AXES=" + BOTH_AXES, "N=" + in.stateSize(),
                 "R=" + in.rank(), "TYPE=" + type, "MANY_STATES=" + (manyStates(in) ? 1 : 0),

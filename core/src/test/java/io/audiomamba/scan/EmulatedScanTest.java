@@ -70,7 +70,8 @@ class EmulatedScanTest {
     void chunksAreRight(int states, int rank, int type, boolean tensorCores, String sanitizer, int batch, int height,
             int width, int channels, int whole) throws IOException, InterruptedException {
         ScanInputs in = ScanInputs.random(batch, height, width, channels, rank, states);
-        List<String> definitions = new ArrayList<>(CudaScan.definitions(in, type, tensorCores));
+        List<String> definitions = new ArrayList<>(
+                CudaScan.definitions(in, CudaScan.Cut.of(in, tensorCores), type, tensorCores));
         boolean fused = definitions.contains("FUSED=1");
         definitions.add("LATE_COPIES=0");
         assertRight(run("selective_scan", sanitizer, definitions, in, whole), in, fused,
