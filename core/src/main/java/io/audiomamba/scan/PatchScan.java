@@ -135,10 +135,10 @@ final class PatchScan {
      * @param run   lines that a thread goes along, one after the other
      * @param teams of a block's warps
      */
-    private record Borders(ScanInputs in, int run, int teams) {
+    record Borders(ScanInputs in, int run, int teams) {
 
         /** Shared memory that the kernels themselves declare, in bytes. */
-        static final int DECLARED = 2 * BORDER_WARPS * WARP_CHANNELS * Float.BYTES;
+        private static final int DECLARED = 2 * BORDER_WARPS * WARP_CHANNELS * Float.BYTES;
 
         static Borders of(ScanInputs in) {
             int run = Math.min(LONGEST_RUN, Math.ceilDiv(lines(in), LINES));
@@ -154,6 +154,7 @@ final class PatchScan {
             return WARP * team(in) * teams;
         }
 
+        /** What a launch asks for beside {@link #DECLARED}. */
         int sharedBytes() {
             return teams * teamBytes(in) + (run - 1) * threads() * REMEMBERED;
         }
@@ -223,7 +224,7 @@ final class PatchScan {
     }
 
     /** Of a team of warps that looks for what enters lines: rows and tokens of lines. */
-    static int teamBytes(ScanInputs in) {
+    private static int teamBytes(ScanInputs in) {
         return rows(in) + LINES * (STEPS * borderChannels(in) / 8 + 2) * VECTOR;
     }
 

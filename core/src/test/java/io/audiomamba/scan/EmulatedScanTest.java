@@ -54,8 +54,8 @@ class EmulatedScanTest {
         List<String> definitions = new ArrayList<>(PatchScan.definitions(in));
         definitions.addAll(List.of("TYPE=1", "LATE_COPIES=" + ("late".equals(copies) ? 1 : 0)));
         List<String> lines = run("patch_scan", sanitizer, definitions, in, blocks);
-        assertThat(lines.getFirst()).isEqualTo(
-                PatchScan.forwardBytes(in) + " " + PatchScan.backwardBytes(in) + " " + PatchScan.teamBytes(in));
+        assertThat(lines.getFirst()).isEqualTo(PatchScan.forwardBytes(in) + " " + PatchScan.backwardBytes(in) + " "
+                + PatchScan.Borders.of(in).sharedBytes());
         assertRight(lines.subList(1, lines.size()), in, definitions.contains("FUSED=1"), TOLERANCE);
     }
 

@@ -1,4 +1,4 @@
-// The scan over patches, forward and backward, on a CPU: prints what blocks, and teams along borders, have in shared memory, then errors. Arguments: images,
+// The scan over patches, forward and backward, on a CPU: prints what blocks of patches, and along borders, have in shared memory, then errors. Arguments: images,
 // rows, columns, channels, blocks of the gradient's kernel.
 
 #include "scan.h"
@@ -40,6 +40,6 @@ int main(int, char** arguments) {
         backward::backward_patches(again, scan.gradY.begin(), states.data(), adjoints.data(),
                 {gradU.begin(), gradProjections.begin(), steps.begin(), parameters.data()}, patches);
     });
-    std::printf("%zu %zu %zu\n", sizeof(forward::PatchShared), sizeof(backward::PatchShared), sizeof(forward::TeamShared));
+    std::printf("%zu %zu %zu\n", sizeof(forward::PatchShared), sizeof(backward::PatchShared), ofBorders);
     scan.compare(y, gradU, gradProjections, steps, parameters);
 }
