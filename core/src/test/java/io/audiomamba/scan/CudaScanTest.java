@@ -5,6 +5,10 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.audiomamba.Errors;
 import io.audiomamba.Gpu;
+import io.audiomamba.torch.CudaGraph;
+import io.audiomamba.torch.DeviceStream;
+import java.util.Arrays;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.Tensor;
@@ -90,6 +94,42 @@ class CudaScanTest {
         for (int i = 0; i < expected.length; i++) {
             assertThat(gradients[i].equal(expected[i])).as(OPERANDS[i]).isTrue();
         }
+    }
+
+    /** By patches and by chunks, fused and not, with other operands than while it was recorded. */
+    @ParameterizedTest
+    @CsvSource({"32,16,64,6", "32,16,64,24", "9,11,40,6", "9,11,40,24"})
+    void isTheSameWhenItIsRecorded(int height, int width, int channels, int rank) {
+        try (var _ = new DeviceStream(gpu)) {
+            ScanInputs[] given = new ScanInputs[2];
+            Tensor[][] expected = new Tensor[given.length][];
+            Tensor gradient = torch.randn(2, height, width, channels).to(gpu, ScalarType.BFloat16);
+            for (int i = 0; i < given.length; i++) {
+                given[i] = ScanInputs.random(2, height, width, channels, rank, 1).to(gpu, ScalarType.BFloat16);
+                expected[i] = results(given[i], gradient);
+            }
+            ScanInputs in = given[0].map(tensor -> tensor.clone());
+            Tensor[][] recorded = new Tensor[1][];
+            try (CudaGraph graph = new CudaGraph(gpu, () -> recorded[0] = results(in, gradient))) {
+                for (int i : new int[] {1, 0}) {
+                    for (int operand = 0; operand < OPERANDS.length; operand++) {
+                        in.tensors()[operand].copy_(given[i].tensors()[operand]);
+                    }
+                    graph.launch();
+                    for (int j = 0; j < expected[i].length; j++) {
+                        assertThat(recorded[0][j].equal(expected[i][j])).as("result " + j + " of operands " + i)
+                                .isTrue();
+                    }
+                }
+            }
+        }
+    }
+
+    /** y, then the gradients of the operands. */
+    private Tensor[] results(ScanInputs inputs, Tensor gradient) {
+        ScanKernel.Result result = cuda.forward(inputs, true);
+        return Stream.concat(Stream.of(result.merged()), Arrays.stream(gradients(inputs, result, gradient)))
+                .toArray(Tensor[]::new);
     }
 
     private void compare(ScanInputs random, ScalarType type, boolean byPatches, double tolerance) {
