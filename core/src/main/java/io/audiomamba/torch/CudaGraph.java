@@ -75,7 +75,8 @@ public final class CudaGraph implements AutoCloseable {
 
     /**
      * Whether it may be launched: not once LibTorch, short of memory, has given memory back to the driver, perhaps that of
-     * this recording. That may have happened while it was recorded.
+     * this recording. That may have happened while it was recorded; and work of another thread may bring it about between this
+     * answer and a launch.
      */
     public boolean isValid() {
         return retries == retries();
