@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -39,6 +40,7 @@ final class PatchScan {
     /** Above, tables do not, nor do they fill by whole warps. */
     private static final int HIGHEST_RANK = 30;
 
+    /** Of the kernels against time, and along borders with as many warps as there may be. */
     private static final int BLOCKS_A_MULTIPROCESSOR = 2;
     /** Rows of a channel's gradients before those of W_dt: A, the skip connection, the bias. */
     private static final int BEFORE_RANK = 3;
@@ -67,10 +69,12 @@ final class PatchScan {
         Tensor across = torch.empty_like(weights);
         Tensor a = torch.empty_like(in.dtBias());
         Tensor skip = uninitialised(in.channels());
-        module.launch("prepare", Extent.forEach(in.skip().numel()), in.dtWeight(), in.dtBias(), in.aLogs(), in.skip(),
-                weights, across, a, skip, in.channels());
-        operands = new Struct(List.of(in.tokens(), in.projections(), weights, across, a, skip), in.height(), in.width(),
-                in.channels());
+        Tensor bordersDone = torch.empty(new long[] {in.batch()},
+                in.dtBias().options().dtype(new ScalarTypeOptional(ScalarType.Int)), null);
+        module.launch("prepare", Extent.forEach(Math.max(weights.numel(), in.batch())), in.dtWeight(), in.dtBias(),
+                in.aLogs(), in.skip(), weights, across, a, skip, bordersDone, in.channels(), in.batch());
+        operands = new Struct(List.of(in.tokens(), in.projections(), weights, across, a, skip, bordersDone),
+                in.height(), in.width(), in.channels());
     }
 
     /** What the kernels are compiled for, but for the type and the shared memory. */
@@ -158,16 +162,25 @@ final class PatchScan {
         int sharedBytes() {
             return teams * teamBytes(in) + (run - 1) * threads() * REMEMBERED;
         }
+
+        /**
+         * As many images as a GPU works on at a time: a block goes from one to the next, whose tokens are on their way
+         * before it is done with the first.
+         */
+        Extent extent(int multiprocessors) {
+            int parts = in.channels() / borderChannels(in);
+            int blocks = BLOCKS_A_MULTIPROCESSOR * multiprocessors * BORDER_WARPS * WARP / threads();
+            return new Extent(parts, DIRECTIONS, Math.clamp(blocks / (parts * DIRECTIONS), 1, in.batch()), threads(),
+                    sharedBytes());
+        }
     }
 
     /** What enters each line, (B, 4, lines, D): states over ln 2, or adjoints that a kernel makes of {@code operand}. */
     private Tensor borders(String kernel, Tensor... operand) {
         Borders borders = Borders.of(in);
         Tensor entering = uninitialised((long) in.batch() * DIRECTIONS * lines(in) * in.channels());
-        launch(kernel,
-                new Extent(in.channels() / borderChannels(in), DIRECTIONS, in.batch(), borders.threads(),
-                        borders.sharedBytes()),
-                Stream.concat(Stream.of(operand), Stream.of(entering, borders.run())).toArray());
+        launch(kernel, borders.extent(module.multiprocessors()),
+                Stream.concat(Stream.of(operand), Stream.of(entering, borders.run(), in.batch())).toArray());
         return entering;
     }
 
@@ -209,8 +222,9 @@ final class PatchScan {
     }
 
     // What a block of the patches' kernels has in shared memory; they check it. All four directions' tables; of CHANNELS
-    // channels the tokens, twice, and sums in float32; what enters lines; in the forward pass also what else a warp needs of
-    // its next channels, in the backward pass dL/dy and the low rank's sums or, if not fused, gradients of step sizes.
+    // channels the tokens, twice, and sums in float32; what enters lines and, but for gradients that are not fused, what else a
+    // warp needs of its next channels; in the backward pass dL/dy and the low rank's sums or, if not fused, gradients of step
+    // sizes.
 
     static int forwardBytes(ScanInputs in) {
         int ahead = PATCH_WARPS * 2 * (LINES * 8 * Float.BYTES + 8 * inner(in) * Short.BYTES + 8 * Float.BYTES);
@@ -219,8 +233,9 @@ final class PatchScan {
 
     static int backwardBytes(ScanInputs in) {
         int entering = PATCH_WARPS * 2 * LINES * 8 * Float.BYTES;
+        int ahead = fused(in) ? PATCH_WARPS * (2 * 8 * inner(in) * Short.BYTES + 8 * Float.BYTES) : 0;
         int held = inner(in) > 8 ? STEPS * PATCH_WARPS * WARP * VECTOR : 0;
-        return tables(in) + 4 * slabs() + 2 * slabs() + entering + held;
+        return tables(in) + 4 * slabs() + 2 * slabs() + entering + ahead + held;
     }
 
     /** Of a team of warps that looks for what enters lines: rows and tokens of lines. */

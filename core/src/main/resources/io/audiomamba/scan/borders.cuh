@@ -1,6 +1,6 @@
 // States, over ln 2, that enter each line of tokens, in all four directions; or, against time, adjoints. A block has
-// BORDER_CHANNELS channels of an image and goes along all its lines in one direction. Its warps are in teams: those of a team
-// have the same lines, and 16 channels each, side by side, so that memory is asked for many neighbouring bytes at a time.
+// BORDER_CHANNELS channels and goes along all lines of an image in one direction, image after image. Its warps are in teams: those
+// of a team have the same lines, and 16 channels each, side by side, so that memory is asked for many neighbouring bytes at a time.
 
 #include "patch.cuh"
 
@@ -56,7 +56,7 @@ __device__ void throughGroups(float factor[OWN], float added[OWN]) {
 }
 
 template <bool ADJOINT>
-__device__ void borders(const Operands& in, const value* from, float* states, int run) {
+__device__ void borders(const Operands& in, const value* from, float* states, int run, int images) {
     int team = threadIdx.x / (TEAM * WARP), teams = blockDim.x / (TEAM * WARP);
     TeamShared& shared = ((TeamShared*)dynamic)[team];
     float4* onTheWay = (float4*)((TeamShared*)dynamic + teams) + threadIdx.x; // (run - 1, 2 TILES, threads)
@@ -73,24 +73,29 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
 
     // Copies: a thread with its mates those of one line, that lane `slot` % 8 * 4 and three more work on.
     int slot = threadIdx.x / ABREAST % LINES, mate = threadIdx.x % ABREAST;
-    from += (long long)blockIdx.z * in.length() * in.channels + first + 8 * mate;
-    const value* projections = in.projections + ((long long)blockIdx.z * in.length() * DIRECTIONS + k) * ROW;
-    auto position = [&](int line) {
-        int at = min(line, in.lines() - 1);
+    from += first + 8 * mate;
+    const value* projections = in.projections + k * ROW;
+    int imageToCopy = blockIdx.z, beginToCopy = 0, copiedOfRun = 0;
+    auto position = [&] {
+        int at = min(beginToCopy + (team * LINES + slot % 8 * 2 + slot / 8) * run, in.lines() - 1);
         return Position(back ? in.lines() - 1 - at : at, perMajor, back);
     };
-    int lineToCopy = (team * LINES + slot % 8 * 2 + slot / 8) * run, copiedOfRun = 0;
-    Position place = position(lineToCopy);
+    Position place = position();
     const value *tokens, *rows; // the first of the line that is copied
     auto copyPart = [&](int part) {
         if (part == 0) {
-            int token = columns ? place.minor * in.width + place.major : place.major * in.width + place.minor;
+            int row = columns ? place.minor : place.major, column = columns ? place.major : place.minor;
+            int token = imageToCopy * in.length() + row * in.width + column;
             tokens = from + (long long)token * in.channels;
             rows = projections + (long long)token * (DIRECTIONS * ROW);
             if (++copiedOfRun == run) {
                 copiedOfRun = 0;
-                lineToCopy += together;
-                place = position(lineToCopy);
+                beginToCopy += together;
+                if (beginToCopy >= in.lines()) {
+                    beginToCopy = 0;
+                    imageToCopy = min(imageToCopy + (int)gridDim.z, images - 1); // at the end one again that nobody needs
+                }
+                place = position();
             } else {
                 place.next(perMajor, majors, back);
             }
@@ -144,7 +149,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     unsigned ofMatrices = quad == MATRICES_QUAD ? ONES & (ADJOINT ? 0xffff0000u : 0xffffu) : 0;
     float leading = inRegister(LEADING), entering[OWN] = {};
     const char* own = (const char*)shared.tokens[group] + 2 * ofBlock;
-    for (int begin = 0; begin < in.lines(); begin += together) {
+    for (int image = blockIdx.z, begin = 0; image < images;) {
         float factor[NUMBERS], state[NUMBERS] = {};
 #pragma unroll
         for (int e = 0; e < NUMBERS; e++) {
@@ -270,6 +275,19 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
                 }
             }
         }
+        begin += together;
+        if (begin >= in.lines()) {
+            if (ADJOINT) {
+                blockDone(in.bordersDone + image);
+            }
+            begin = 0;
+            image += gridDim.z;
+            states += (long long)gridDim.z * DIRECTIONS * in.lines() * in.channels;
+#pragma unroll
+            for (int c = 0; c < OWN; c++) {
+                entering[c] = 0;
+            }
+        }
     }
-    waitForCopies(); // which nobody needs
+    waitForCopies();
 }

@@ -37,6 +37,7 @@ struct Operands {
     const value* across;      // (4, INNER, D): W_dt the other way round, times log2(e); zeros
     const float* a;           // (4, D)
     const float* skip;        // (D), the sum over directions
+    int* bordersDone;         // (B), blocks that have found what enters the lines of an image against time
     int height, width, channels;
 
     __device__ int length() const { return height * width; }
@@ -46,28 +47,34 @@ struct Operands {
 
 // What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D).
 extern "C" __global__ void prepare(const float* weight, const float* bias, const float* aLogs, const float* skip,
-        value* weights, value* across, float* a, float* skipSum, int channels) {
+        value* weights, value* across, float* a, float* skipSum, int* bordersDone, int channels, int images) {
     letNextBegin();
-    int channel = blockIdx.x * blockDim.x + threadIdx.x, all = DIRECTIONS * channels;
-    if (channel < all) {
-        value* row = weights + (long long)channel * INNER;
-        value* column = across + (long long)(channel / channels * INNER) * channels + channel % channels;
-        for (int r = 0; r < INNER; r++) {
-            float w = r < R ? LOG2E * weight[channel * R + r] : 0;
-            store(row + r, w);
-            store(column + r * channels, w);
-        }
-        float b = LOG2E * bias[channel];
-        store(row + R, b);
-        store(row + R + 1, b - load(row + R)); // what rounding took
+    int index = blockIdx.x * blockDim.x + threadIdx.x, all = DIRECTIONS * channels;
+    if (index < images) {
+        bordersDone[index] = 0;
+    }
+    int channel = index % all, r = index / all; // neighbouring threads neighbouring channels, each a number of one
+    if (r >= INNER) {
+        return;
+    }
+    float w = r < R ? LOG2E * weight[channel * R + r] : 0;
+    store(across + (channel / channels * INNER + r) * channels + channel % channels, w);
+    if (r == R || r == R + 1) {
+        value rounded;
+        w = LOG2E * bias[channel];
+        store(&rounded, w);
+        w -= r == R ? 0 : load(&rounded);
+    }
+    store(weights + channel * INNER + r, w);
+    if (r == 0) {
         a[channel] = -exp2Fast(LOG2E * aLogs[channel]);
-        if (channel < channels) {
-            float sum = 0;
-            for (int k = channel; k < all; k += channels) {
-                sum += skip[k];
-            }
-            skipSum[channel] = sum;
+    }
+    if (r == 1 && channel < channels) {
+        float sum = 0;
+        for (int k = channel; k < all; k += channels) {
+            sum += skip[k];
         }
+        skipSum[channel] = sum;
     }
 }
 
@@ -218,8 +225,7 @@ __device__ float4 withSkip(float4 sum, float4 weights, unsigned first, unsigned 
 template <bool ZEROS>
 __device__ void deliverTokens(const Operands& in, Sums sums[EIGHTS], const Slab values[EIGHTS], const float* skip, value* own) {
     int eight = Patch::ownEight();
-    const float4* weights = (const float4*)skip + 2 * eight;
-    float4 first = __ldg(weights), last = __ldg(weights + 1), found[MOVED][2];
+    float4 first = readNow(skip + 8 * eight), last = readNow(skip + 8 * eight + 4), found[MOVED][2];
     __syncthreads();
 #pragma unroll
     for (int i = 0; i < MOVED; i++) {

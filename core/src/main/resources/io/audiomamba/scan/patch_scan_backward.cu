@@ -4,8 +4,8 @@
 #include "parameters.cuh"
 
 extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, BORDER_BLOCKS) backward_borders(Operands in,
-        const value* gradY, float* adjoints, int run) {
-    borders<true>(in, gradY, adjoints, run);
+        const value* gradY, float* adjoints, int run, int images) {
+    borders<true>(in, gradY, adjoints, run, images);
 }
 
 struct Gradients {
@@ -23,11 +23,57 @@ struct Entering {
     float states[LINES * 8], adjoints[LINES * 8];
 };
 
+struct ChannelsBackward : Channels {
+    unsigned across[FUSED ? INNER / 8 : 1]; // weights without the bias: numbers `group` of channels 2 quad and 2 quad + 1
+};
+
+// What a warp needs of its next 8 channels, on its way while it works on others.
+#if FUSED
+struct alignas(16) Ahead {
+    value weights[8][INNER], across[INNER][8];
+    float a[8];
+
+    __device__ void fetch(const Operands& in, int k, int channel) {
+        int lane = threadIdx.x % WARP, row = k * in.channels + channel;
+        if (lane < INNER) {
+            copyLater(weights[0] + 8 * lane, in.weights + (long long)row * INNER + 8 * lane);
+            copyLater(across[lane], in.across + (k * INNER + lane) * in.channels + channel);
+        }
+        if (lane < 2) {
+            copyLater(a + 4 * lane, in.a + row + 4 * lane);
+        }
+    }
+
+    // A lane's part.
+    __device__ ChannelsBackward read() const {
+        int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
+        ChannelsBackward own;
+        own.a = ((const float2*)a)[quad];
+#pragma unroll
+        for (int tile = 0; tile < INNER / 8; tile++) {
+            own.weights[tile] = ((const unsigned*)weights[group])[4 * tile + quad];
+            own.across[tile] = ((const unsigned*)across[8 * tile + group])[quad];
+        }
+        return own;
+    }
+};
+#else
+struct Ahead { // in registers: shared memory would not be enough for two blocks
+    ChannelsBackward channels;
+
+    __device__ void fetch(const Operands& in, int k, int channel) { channels.read(in, k, channel); }
+    __device__ ChannelsBackward read() const { return channels; }
+};
+#endif
+
 struct PatchShared {
     Table tables[DIRECTIONS];
     Slab tokens[2][EIGHTS], gradY[2][EIGHTS]; // one in work, one on its way
     Sums gradTokens[EIGHTS]; // zeros but for the patch in work
     Entering entering[DIRECTIONS];
+#if FUSED
+    Ahead ahead[DIRECTIONS];
+#endif
 #if HELD
     float4 firstColumns[STEPS][DIRECTIONS * WARP]; // a lane's sums of the first 8; those behind are in registers
 #elif !FUSED
@@ -40,19 +86,6 @@ static_assert(MOVED == EIGHTS, "a thread's tokens come one a turn");
 
 // Values of a token's gradient in one direction, and the first pair of those in registers.
 constexpr int GRADIENT_ROW = FUSED ? ROW : 2, FIRST_PAIR = FUSED ? (INNER - 8) / 2 : 0;
-
-struct ChannelsBackward : Channels {
-    unsigned across[FUSED ? INNER / 8 : 1]; // weights without the bias: numbers `group` of channels 2 quad and 2 quad + 1
-
-    __device__ void read(const Operands& in, int k, int channel) {
-        Channels::read(in, k, channel);
-        const value* numbers = in.across + (k * INNER + threadIdx.x % WARP / 4) * in.channels + channel + threadIdx.x % 4 * 2;
-#pragma unroll
-        for (int tile = 0; tile < INNER / 8 && FUSED; tile++) {
-            across[tile] = __ldg((const unsigned*)(numbers + tile * 8 * in.channels));
-        }
-    }
-};
 
 // A quarter of the gradient of the skip connection, by one warp for 8 channels: of the diagonal of gradY^T u.
 __device__ void addSkip(const Slab& gradY, const Slab& u, int quarter, float sums[4]) {
@@ -129,16 +162,21 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     int own = start.own(in), line = lineOf(start); // of the channels in work, and of the first channel
     Patch::fetch(in, in.tokens + own, shared.tokens[buffer]);
     Patch::fetch(in, gradY + own, shared.gradY[buffer]);
-    ChannelsBackward ahead;
-    ahead.read(in, k, 8 * k);
+#if FUSED
+    Ahead& ahead = shared.ahead[k];
+#else
+    Ahead ahead;
+#endif
     Table::Brought brought;
     brought.read(in, start, k);
-    awaitPrevious(); // which has itself awaited what prepared the weights
+    // What enters the lines of an image is there before the borders' kernel ends.
+    awaitBlocks(in.bordersDone + start.image, in.channels / BORDER_CHANNELS * DIRECTIONS);
     letNextBegin();
     for (int i = threadIdx.x; i < DIRECTIONS * PARAMETERS * in.channels; i += blockDim.x) {
         out.parameters[ofBlock + i] = 0;
     }
     fetchStates(line + 8 * k);
+    ahead.fetch(in, k, 8 * k);
     fetchAdjoints(line + 8 * k);
     commitCopies();
     waitForCopies();
@@ -158,6 +196,9 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
         for (int first = 0; first < in.channels; first += CHANNELS) {
             __syncthreads();
             bool more = first + CHANNELS < in.channels;
+            if (!more) {
+                awaitPrevious(); // from here on, what enters lines of the next patch
+            }
             // In the round after this.
             int firstThen = more ? first + CHANNELS : 0, lineThen = more ? line : lineOfNext;
             int ownThen = more ? own + CHANNELS : ownOfNext;
@@ -165,7 +206,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
 #pragma unroll 1
             for (int turn = 0; turn < EIGHTS; turn++) {
                 int eight = turn ^ k, channel = first + 8 * eight;
-                const ChannelsBackward now = ahead;
+                const ChannelsBackward now = ahead.read();
                 bool turns = turn + 1 < EIGHTS;
                 int channelThen = (turns ? first : firstThen) + 8 * ((turn + 1) % EIGHTS ^ k);
                 int enteringThen = (turns ? line : lineThen) + channelThen;
@@ -173,6 +214,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 readEntering(entering.states, h[0]);
                 __syncwarp();
                 fetchStates(enteringThen);
+                ahead.fetch(in, k, channelThen);
                 Patch::fetch(in, turn, in.tokens + ownThen, shared.tokens[1 - buffer]);
                 Patch::fetch(in, turn, gradY + ownThen, shared.gradY[1 - buffer]);
                 float a[2] = {now.a.x, now.a.y};
@@ -226,7 +268,6 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                     await(barrierOf(turn, k));
                 }
                 readStep();
-                ahead.read(in, k, channelThen); // on its way meanwhile
 #pragma unroll
                 for (int pair = STEPS / 2 - 1; pair >= 0; pair--) {
                     unsigned transposedRows[4];

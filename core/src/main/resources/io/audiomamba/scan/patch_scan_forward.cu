@@ -3,8 +3,8 @@
 #include "borders.cuh"
 
 extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, BORDER_BLOCKS) forward_borders(Operands in, float* states,
-        int run) {
-    borders<false>(in, in.tokens, states, run);
+        int run, int images) {
+    borders<false>(in, in.tokens, states, run, images);
 }
 
 // What a warp needs of 8 channels in its two directions, on its way while it works on others.

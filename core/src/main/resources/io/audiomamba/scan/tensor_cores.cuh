@@ -89,6 +89,31 @@ __device__ void copyWordLater(void* to, const void* from) {
 __device__ void commitCopies() { asm volatile("cp.async.commit_group;" : : : "memory"); }
 __device__ void waitForCopies() { asm volatile("cp.async.wait_group 0;" : : : "memory"); }
 
+// Four numbers, asked for here: other reads the compiler may move behind a barrier, where they are waited for longer.
+__device__ float4 readNow(const float* from) {
+    float4 x;
+    asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w) : "l"(from));
+    return x;
+}
+
+// When all its threads have come here, a block counts as done with something; who awaits so many blocks of a kernel that runs
+// before, or at the same time, sees what they have written. A warp waits as a whole.
+__device__ void blockDone(int* done) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        asm volatile("red.release.gpu.global.add.s32 [%0], 1;" : : "l"(done) : "memory");
+    }
+}
+__device__ void awaitBlocks(const int* done, int blocks) {
+    if (threadIdx.x % 32 == 0) {
+        int count;
+        do {
+            asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(count) : "l"(done) : "memory");
+        } while (count < blocks);
+    }
+    __syncwarp();
+}
+
 // Some warps wait at a barrier for one another; as `__syncthreads`, but not for all of the block.
 __device__ void meet(int barrier, int threads) { asm volatile("bar.sync %0, %1;" : : "r"(barrier), "r"(threads) : "memory"); }
 

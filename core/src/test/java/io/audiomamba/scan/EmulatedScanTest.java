@@ -43,10 +43,10 @@ class EmulatedScanTest {
     @TempDir
     private Path folder;
 
-    /** Fused in one tile and in two, and not fused; more patches than blocks; several rounds along the borders. */
+    /** Fused in one tile and in two, and not fused; more patches than blocks; several images and rounds along the borders. */
     @ParameterizedTest
-    @CsvSource({"6,thread,late,1,32,16,64,1", "12,address,early,1,80,64,32,7", "14,thread,early,1,16,16,32,2",
-            "24,address,late,1,48,16,64,2", "24,thread,late,1,32,16,32,1", "6,thread,late,2,16,8,64,1",
+    @CsvSource({"6,thread,late,1,32,16,64,1", "12,address,early,2,80,64,32,7", "14,thread,early,1,16,16,32,2",
+            "24,address,late,1,48,16,64,2", "24,thread,late,1,32,16,32,1", "6,thread,late,3,16,8,64,1",
             "30,address,early,1,16,16,96,1"})
     void patchesAreRight(int rank, String sanitizer, String copies, int batch, int height, int width, int channels,
             int blocks) throws IOException, InterruptedException {

@@ -19,23 +19,24 @@ int main(int, char** arguments) {
     Values weights((size_t)4 * D * forward::INNER), across(weights.size);
     std::vector<float> a(4 * D), skip(D), states(scan.tokens / 8 * 4 * D), adjoints(states.size());
     std::vector<float> parameters(blocks * scan.gradParameters.size());
-    launch({(4 * D + 255) / 256, 1, 1}, 256, 0, [&] {
+    std::vector<int> bordersDone(B, -1);
+    launch({(4 * D * forward::INNER + 255) / 256, 1, 1}, 256, 0, [&] {
         forward::prepare(scan.weight.data(), scan.bias.data(), scan.aLogs.data(), scan.skip.data(), weights.begin(),
-                across.begin(), a.data(), skip.data(), D);
+                across.begin(), a.data(), skip.data(), bordersDone.data(), D, B);
     });
     forward::Operands in{scan.u.begin(), scan.projections.begin(), weights.begin(), across.begin(), a.data(), skip.data(),
-            scan.H, scan.W, scan.D};
+            bordersDone.data(), scan.H, scan.W, scan.D};
     backward::Operands again{scan.u.begin(), scan.projections.begin(), weights.begin(), across.begin(), a.data(),
-            skip.data(), scan.H, scan.W, scan.D};
+            skip.data(), bordersDone.data(), scan.H, scan.W, scan.D};
     int run = min(4, (lines + 15) / 16);
     unsigned teams = min(forward::TEAMS, (lines + 16 * run - 1) / (16 * run)), threads = 32 * forward::TEAM * teams;
-    dim3 alongBorders = {D / (unsigned)BORDER_CHANNELS, 4, B};
+    dim3 alongBorders = {D / (unsigned)BORDER_CHANNELS, 4, (B + 1) / 2}; // most blocks have two images
     size_t ofBorders = teams * sizeof(forward::TeamShared) + (run - 1) * threads * sizeof(float[2][forward::NUMBERS]);
-    launch(alongBorders, threads, ofBorders, [&] { forward::forward_borders(in, states.data(), run); });
+    launch(alongBorders, threads, ofBorders, [&] { forward::forward_borders(in, states.data(), run, B); });
     launch({(unsigned)patches, 1, 1}, 128, sizeof(forward::PatchShared),
             [&] { forward::forward_patches(in, states.data(), y.begin()); });
     launch(alongBorders, threads, ofBorders,
-            [&] { backward::backward_borders(again, scan.gradY.begin(), adjoints.data(), run); });
+            [&] { backward::backward_borders(again, scan.gradY.begin(), adjoints.data(), run, B); });
     launch({blocks, 1, 1}, 128, sizeof(backward::PatchShared), [&] {
         backward::backward_patches(again, scan.gradY.begin(), states.data(), adjoints.data(),
                 {gradU.begin(), gradProjections.begin(), steps.begin(), parameters.data()}, patches);

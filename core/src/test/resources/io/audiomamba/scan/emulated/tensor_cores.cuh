@@ -118,6 +118,24 @@ void commitCopies() {
 }
 void waitForCopies() { copyAll(committed); }
 
+float4 readNow(const float* from) {
+    aligned(from, 16);
+    return *(const float4*)from;
+}
+
+// Kernels run one after the other: what is awaited has been done.
+void blockDone(int* done) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        ++*done;
+    }
+}
+void awaitBlocks(const int* done, int blocks) {
+    if (*done != blocks) {
+        std::abort();
+    }
+}
+
 void meet(int barrier, int threads) { named[barrier].arrive(threads, true); }
 void arrive(int barrier) { named[barrier].arrive(64, false); }
 void await(int barrier) { meet(barrier, 64); }
