@@ -171,8 +171,9 @@ public final class CudaModule {
 
     /**
      * As {@link #launch}, but from sm_90 on the kernel may begin before the one that was launched last has ended, once all
-     * blocks of that one have called {@code letNextBegin} of {@code numbers.cuh}. The kernel must call {@code
-     * awaitPrevious} before it writes, and before it reads what was not complete when those blocks called that.
+     * blocks of that one have called {@code letNextBegin} of {@code numbers.cuh}. Each block of the kernel must call {@code
+     * awaitPrevious}: before it ends, because those behind rely on it, and before it reads what that one writes or writes
+     * what that one uses, if it has not awaited just that in another way.
      */
     public void launchEarly(String kernel, Extent extent, Object... arguments) {
         launch(overlaps, kernel, extent, arguments);

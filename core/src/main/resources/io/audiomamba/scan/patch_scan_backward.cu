@@ -171,7 +171,6 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     brought.read(in, start, k);
     // What enters the lines of an image is there before the borders' kernel ends.
     awaitBlocks(in.bordersDone + start.image, in.channels / BORDER_CHANNELS * DIRECTIONS);
-    letNextBegin();
     for (int i = threadIdx.x; i < DIRECTIONS * PARAMETERS * in.channels; i += blockDim.x) {
         out.parameters[ofBlock + i] = 0;
     }
@@ -198,6 +197,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
             bool more = first + CHANNELS < in.channels;
             if (!more) {
                 awaitPrevious(); // from here on, what enters lines of the next patch
+                letNextBegin();
             }
             // In the round after this.
             int firstThen = more ? first + CHANNELS : 0, lineThen = more ? line : lineOfNext;
