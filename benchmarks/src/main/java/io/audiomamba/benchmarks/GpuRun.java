@@ -55,6 +55,8 @@ public final class GpuRun {
     private static final int FRAMES = 1001;
     private static final String AUDIO = "audio:";
     private static final int WARM_UP = 5;
+    private static final int IN_A_ROW = 20;
+    private static final int ROWS = 5;
 
     private final Device device = Devices.named("cuda");
     private final ScanKernel kernel = ScanKernels.best(device);
@@ -96,7 +98,7 @@ public final class GpuRun {
         }
     }
 
-    /** As usual, and recorded. */
+    /** As usual, and recorded: each alone, with what it takes to launch and to await it, and many one behind the other. */
     private void recorded(String what, Runnable pass) {
         Runnable scoped = () -> {
             try (var _ = new PointerScope(); var _ = new NoGradGuard()) {
@@ -105,8 +107,15 @@ public final class GpuRun {
         };
         double launched = median(scoped);
         try (CudaGraph graph = new CudaGraph(device, scoped)) {
-            System.out.printf(Locale.ROOT, "    %s %.3f ms, recorded %.3f ms%n", what, launched,
-                    median(graph::launch));
+            double alone = median(graph::launch);
+            double inARow = median(ROWS, () -> {
+                for (int i = 0; i < IN_A_ROW; i++) {
+                    graph.launch();
+                }
+            }) / IN_A_ROW;
+            System.out.printf(Locale.ROOT, "    %s %.3f ms, recorded %.3f ms, %d in a row %.3f ms each%n", what,
+                    launched,
+                    alone, IN_A_ROW, inARow);
         }
     }
 
@@ -181,8 +190,12 @@ public final class GpuRun {
         return torch_cuda.getDeviceAllocator(DeviceType.CUDA).getDeviceStats(device.index()).allocated_bytes().peak();
     }
 
-    /** Milliseconds. */
     private double median(Runnable body) {
+        return median(runs, body);
+    }
+
+    /** Milliseconds. */
+    private static double median(int runs, Runnable body) {
         double[] milliseconds = new double[runs];
         for (int i = -Math.min(WARM_UP, runs); i < runs; i++) {
             try (var _ = new PointerScope()) {

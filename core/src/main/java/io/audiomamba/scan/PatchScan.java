@@ -50,7 +50,8 @@ final class PatchScan {
     private final ScanInputs in;
     private final CudaModule module;
     private final Struct operands;
-    private final Tensor weights;
+    /** What kernels know of each channel in each direction; if not fused, (4, D, more than R), it begins with W_dt. */
+    private final Tensor prepared;
     private final int sharedBytes;
 
     /**
@@ -65,16 +66,15 @@ final class PatchScan {
         definitions.addAll(List.of("TYPE=" + CudaModule.code(type), "SHARED_BYTES=" + sharedBytes));
         module = CudaModule.of(PatchScan.class, "patch_scan_" + pass + ".cu", definitions,
                 given.tokens().device().index());
-        weights = torch.empty(new long[] {DIRECTIONS, in.channels(), inner(in)}, in.tokens().options(), null);
-        Tensor across = torch.empty_like(weights);
-        Tensor a = torch.empty_like(in.dtBias());
+        prepared = torch.empty(new long[] {DIRECTIONS, in.channels(), ofChannel(in) / Short.BYTES},
+                in.tokens().options(), null);
         Tensor skip = uninitialised(in.channels());
         Tensor bordersDone = torch.empty(new long[] {in.batch()},
                 in.dtBias().options().dtype(new ScalarTypeOptional(ScalarType.Int)), null);
-        module.launch("prepare", Extent.forEach(Math.max(weights.numel(), in.batch())), in.dtWeight(), in.dtBias(),
-                in.aLogs(), in.skip(), weights, across, a, skip, bordersDone, in.channels(), in.batch());
-        operands = new Struct(List.of(in.tokens(), in.projections(), weights, across, a, skip, bordersDone),
-                in.height(), in.width(), in.channels());
+        module.launch("prepare", Extent.forEach(Math.max(in.dtBias().numel() * inner(in), in.batch())), in.dtWeight(),
+                in.dtBias(), in.aLogs(), in.skip(), prepared, skip, bordersDone, in.channels(), in.batch());
+        operands = new Struct(List.of(in.tokens(), in.projections(), prepared, skip, bordersDone), in.height(),
+                in.width(), in.channels());
     }
 
     /** What the kernels are compiled for, but for the type and the shared memory. */
@@ -119,7 +119,7 @@ final class PatchScan {
         ScanInputs in = scan.in;
         Tensor adjoints = scan.borders("backward_borders", grad);
         boolean fused = fused(in);
-        ScanGradients gradients = ScanGradients.of(in, scan.weights, fused);
+        ScanGradients gradients = ScanGradients.of(in, scan.prepared, fused);
         Tensor gradTokens = torch.empty_like(in.tokens());
         long tokens = (long) in.batch() * in.height() * in.width();
         Tensor projections = torch.empty(new long[] {tokens, DIRECTIONS, 2 + (fused ? in.rank() : 0)},
@@ -227,13 +227,13 @@ final class PatchScan {
     // sizes.
 
     static int forwardBytes(ScanInputs in) {
-        int ahead = PATCH_WARPS * 2 * (LINES * 8 * Float.BYTES + 8 * inner(in) * Short.BYTES + 8 * Float.BYTES);
+        int ahead = PATCH_WARPS * 2 * (LINES * 8 * Float.BYTES + 8 * weightsOfChannel(in));
         return tables(in) + 2 * slabs() + 2 * slabs() + ahead;
     }
 
     static int backwardBytes(ScanInputs in) {
         int entering = PATCH_WARPS * 2 * LINES * 8 * Float.BYTES;
-        int ahead = fused(in) ? PATCH_WARPS * (2 * 8 * inner(in) * Short.BYTES + 8 * Float.BYTES) : 0;
+        int ahead = fused(in) ? PATCH_WARPS * 8 * ofChannel(in) : 0;
         int held = inner(in) > 8 ? STEPS * PATCH_WARPS * WARP * VECTOR : 0;
         return tables(in) + 4 * slabs() + 2 * slabs() + entering + ahead + held;
     }
@@ -249,6 +249,15 @@ final class PatchScan {
 
     private static int rows(ScanInputs in) {
         return LINES * (STEPS * inner(in) / 8 + 1) * VECTOR;
+    }
+
+    /** Bytes that are prepared of a channel in one direction: its weights, A and, if fused, the weights the other way round. */
+    private static int ofChannel(ScanInputs in) {
+        return weightsOfChannel(in) + (fused(in) ? inner(in) * Short.BYTES : 0);
+    }
+
+    private static int weightsOfChannel(ScanInputs in) {
+        return inner(in) * Short.BYTES + (fused(in) ? Float.BYTES : VECTOR);
     }
 
     private static int slabs() {

@@ -16,7 +16,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * those of step sizes, and LibTorch makes the products for W_dt and the low rank.
  *
  * @param in     as the kernels had it
- * @param weight W_dt times log2(e), in the type of the tokens; maybe more columns, (4, D, R or more)
+ * @param weight W_dt times log2(e), in the type of the tokens; maybe more columns, (4, D, R or more); of no use if fused
  * @param steps  where kernels write the gradient of log2(e) (W_dt r + b), (4, B L, D), in the type of the tokens; null if
  *               fused
  */

@@ -140,10 +140,13 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     float a[OWN];
 #pragma unroll
     for (int tile = 0; tile < TILES; tile++) {
-        readWeights<true>(in, k, first + ofTeam + OWN * (group / 2) + 2 * tile + group % 2, weights[tile]);
-        float2 twoA = ((const float2*)(in.a + k * in.channels + first + ofBlock))[tile];
-        a[2 * tile] = twoA.x;
-        a[2 * tile + 1] = twoA.y;
+        auto channel = [&](int ofWarp) -> const OfChannel& {
+            int ofBlock = ofTeam + ofWarp;
+            return in.eightOf(k, first + ofBlock).channels[ofBlock % 8];
+        };
+        readWeights<false>(channel(OWN * (group / 2) + 2 * tile + group % 2), weights[tile]);
+        a[2 * tile] = channel(OWN * quad + 2 * tile).a;
+        a[2 * tile + 1] = channel(OWN * quad + 2 * tile + 1).a;
     }
     // The product of a line's projections with this matrix has B, or C, in all columns.
     unsigned ofMatrices = quad == MATRICES_QUAD ? ONES & (ADJOINT ? 0xffff0000u : 0xffffu) : 0;

@@ -30,16 +30,27 @@ constexpr unsigned ONES = TYPE == 1 ? 0x3f803f80u : 0x3c003c00u;
 
 extern __shared__ uint4 dynamic[]; // as much as a launch asks for
 
+// What is prepared of a channel in one direction, and of 8 channels. Where LibTorch multiplies by the weights, in whole vectors.
+struct alignas(FUSED ? 4 : 16) OfChannel {
+    value weights[INNER]; // W_dt and its bias in two parts, times log2(e); zeros
+    float a;
+};
+struct alignas(16) OfEight {
+    OfChannel channels[8];
+#if FUSED
+    value across[INNER][8]; // W_dt the other way round, times log2(e); zeros
+#endif
+};
+
 struct Operands {
     const value* tokens;      // (B, L, D)
     const value* projections; // (B, L, 4, R + 2)
-    const value* weights;     // (4, D, INNER): W_dt and its bias in two parts, times log2(e); zeros
-    const value* across;      // (4, INNER, D): W_dt the other way round, times log2(e); zeros
-    const float* a;           // (4, D)
+    const OfEight* eights;    // (4, D / 8)
     const float* skip;        // (D), the sum over directions
     int* bordersDone;         // (B), blocks that have found what enters the lines of an image against time
     int height, width, channels;
 
+    __device__ const OfEight& eightOf(int k, int channel) const { return eights[(k * channels + channel) / 8]; }
     __device__ int length() const { return height * width; }
     __device__ int lines() const { return length() / STEPS; }
     __device__ int patches() const { return length() / (ROWS * COLUMNS); }
@@ -47,7 +58,7 @@ struct Operands {
 
 // What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D).
 extern "C" __global__ void prepare(const float* weight, const float* bias, const float* aLogs, const float* skip,
-        value* weights, value* across, float* a, float* skipSum, int* bordersDone, int channels, int images) {
+        OfEight* eights, float* skipSum, int* bordersDone, int channels, int images) {
     letNextBegin();
     int index = blockIdx.x * blockDim.x + threadIdx.x, all = DIRECTIONS * channels;
     if (index < images) {
@@ -57,17 +68,20 @@ extern "C" __global__ void prepare(const float* weight, const float* bias, const
     if (r >= INNER) {
         return;
     }
+    OfEight& eight = eights[channel / 8];
     float w = r < R ? LOG2E * weight[channel * R + r] : 0;
-    store(across + (channel / channels * INNER + r) * channels + channel % channels, w);
+#if FUSED
+    store(&eight.across[r][channel % 8], w);
+#endif
     if (r == R || r == R + 1) {
         value rounded;
         w = LOG2E * bias[channel];
         store(&rounded, w);
         w -= r == R ? 0 : load(&rounded);
     }
-    store(weights + channel * INNER + r, w);
+    store(&eight.channels[channel % 8].weights[r], w);
     if (r == 0) {
-        a[channel] = -exp2Fast(LOG2E * aLogs[channel]);
+        eight.channels[channel % 8].a = -exp2Fast(LOG2E * aLogs[channel]);
     }
     if (r == 1 && channel < channels) {
         float sum = 0;
@@ -75,18 +89,6 @@ extern "C" __global__ void prepare(const float* weight, const float* bias, const
             sum += skip[k];
         }
         skipSum[channel] = sum;
-    }
-}
-
-// A lane's part of the weights of 8 channels, of which `channel` is number lane / 4. What a kernel that this one overlaps has just
-// written must not be read as if it had never changed: such reads may be moved before `awaitPrevious`.
-template <bool JUST_WRITTEN>
-__device__ void readWeights(const Operands& in, int k, int channel, unsigned w[INNER / 8]) {
-    const unsigned* row = (const unsigned*)(in.weights + (long long)(k * in.channels + channel) * INNER);
-#pragma unroll
-    for (int tile = 0; tile < INNER / 8; tile++) {
-        const unsigned* own = row + 4 * tile + threadIdx.x % 4;
-        w[tile] = JUST_WRITTEN ? *own : __ldg(own);
     }
 }
 
@@ -305,12 +307,23 @@ struct alignas(16) Table {
     __device__ float4 matricesOf(int line, int pair) const { return matrices[pair][line]; }
 };
 
-__device__ inline float2 readPair(const float* from) { return __ldg((const float2*)from); }
-
 // A lane's part, of both its lines, of what enters a warp's lines in 8 channels.
 __device__ inline void readEntering(const float lines[LINES * 8], float x[4]) {
     const float2* own = (const float2*)lines + threadIdx.x % WARP;
     x[0] = own[0].x, x[1] = own[0].y, x[2] = own[WARP].x, x[3] = own[WARP].y;
+}
+
+// UNCHANGING is for what no kernel writes that this one overlaps: such reads may be moved before the wait for it.
+template <bool UNCHANGING, typename T>
+__device__ T read(const T* from) { return UNCHANGING ? __ldg(from) : *from; }
+
+// A lane's part of a channel's weights.
+template <bool UNCHANGING>
+__device__ void readWeights(const OfChannel& channel, unsigned w[INNER / 8]) {
+#pragma unroll
+    for (int tile = 0; tile < INNER / 8; tile++) {
+        w[tile] = read<UNCHANGING>((const unsigned*)channel.weights + 4 * tile + threadIdx.x % 4);
+    }
 }
 
 // What a lane needs of 8 channels in a direction, for its two.
@@ -318,8 +331,23 @@ struct Channels {
     float2 a;
     unsigned weights[INNER / 8];
 
-    __device__ void read(const Operands& in, int k, int channel) {
-        a = readPair(in.a + k * in.channels + channel + threadIdx.x % 4 * 2);
-        readWeights<false>(in, k, channel + threadIdx.x % WARP / 4, weights);
+    template <bool UNCHANGING>
+    __device__ void readFrom(const OfChannel channels[8]) {
+        int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
+        a = make_float2(read<UNCHANGING>(&channels[2 * quad].a), read<UNCHANGING>(&channels[2 * quad + 1].a));
+        readWeights<UNCHANGING>(channels[group], weights);
     }
 };
+
+// A warp begins to copy whole vectors.
+template <int BYTES>
+__device__ void copyByWarp(void* to, const void* from) {
+    constexpr int VECTORS = BYTES / 16;
+    int lane = threadIdx.x % WARP;
+#pragma unroll
+    for (int i = 0; i < VECTORS; i += WARP) {
+        if (i + WARP <= VECTORS || i + lane < VECTORS) {
+            copyLater((uint4*)to + i + lane, (const uint4*)from + i + lane);
+        }
+    }
+}

@@ -29,40 +29,28 @@ struct ChannelsBackward : Channels {
 
 // What a warp needs of its next 8 channels, on its way while it works on others.
 #if FUSED
-struct alignas(16) Ahead {
-    value weights[8][INNER], across[INNER][8];
-    float a[8];
+struct Ahead {
+    OfEight eight;
 
-    __device__ void fetch(const Operands& in, int k, int channel) {
-        int lane = threadIdx.x % WARP, row = k * in.channels + channel;
-        if (lane < INNER) {
-            copyLater(weights[0] + 8 * lane, in.weights + (long long)row * INNER + 8 * lane);
-            copyLater(across[lane], in.across + (k * INNER + lane) * in.channels + channel);
-        }
-        if (lane < 2) {
-            copyLater(a + 4 * lane, in.a + row + 4 * lane);
-        }
-    }
+    __device__ void fetch(const Operands& in, int k, int channel) { copyByWarp<sizeof(eight)>(&eight, &in.eightOf(k, channel)); }
 
     // A lane's part.
     __device__ ChannelsBackward read() const {
-        int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
         ChannelsBackward own;
-        own.a = ((const float2*)a)[quad];
+        own.readFrom<false>(eight.channels);
 #pragma unroll
         for (int tile = 0; tile < INNER / 8; tile++) {
-            own.weights[tile] = ((const unsigned*)weights[group])[4 * tile + quad];
-            own.across[tile] = ((const unsigned*)across[8 * tile + group])[quad];
+            own.across[tile] = ((const unsigned*)eight.across[8 * tile + threadIdx.x % WARP / 4])[threadIdx.x % 4];
         }
         return own;
     }
 };
 #else
 struct Ahead { // in registers: shared memory would not be enough for two blocks
-    ChannelsBackward channels;
+    ChannelsBackward own;
 
-    __device__ void fetch(const Operands& in, int k, int channel) { channels.read(in, k, channel); }
-    __device__ ChannelsBackward read() const { return channels; }
+    __device__ void fetch(const Operands& in, int k, int channel) { own.readFrom<true>(in.eightOf(k, channel).channels); }
+    __device__ ChannelsBackward read() const { return own; }
 };
 #endif
 
@@ -303,7 +291,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                             sum -= 2 * stride;
                             readStep();
                             if (i == 0) {
-                                matrices[0] = table.matricesOf(group, pair - 1), matrices[1] = table.matricesOf(group + 8, pair - 1);
+                                matrices[0] = table.matricesOf(group, pair - 1);
+                                matrices[1] = table.matricesOf(group + 8, pair - 1);
                             }
                         }
                         *(float2*)to = make_float2(fed[0], fed[1]);

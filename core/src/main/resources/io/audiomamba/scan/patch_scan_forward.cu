@@ -10,35 +10,23 @@ extern "C" __global__ void __launch_bounds__(BORDER_WARPS * WARP, BORDER_BLOCKS)
 // What a warp needs of 8 channels in its two directions, on its way while it works on others.
 struct alignas(16) Ahead {
     float states[2][LINES * 8]; // that enter lines, over ln 2
-    value weights[2][8][INNER];
-    float a[2][8];
+    OfChannel channels[2][8];
 
     // Begins to copy. A lane has 4 numbers of a line; `lines` is where those of channel 0 are, in the first direction.
     __device__ void fetch(const Operands& in, int axis, int channel, const float* lines) {
         int lane = threadIdx.x % WARP;
 #pragma unroll
         for (int d = 0; d < 2; d++) {
-            int row = (axis + 2 * d) * in.channels + channel;
             copyLater(states[d] + 4 * lane, lines + d * 2 * in.lines() * in.channels + channel);
-            if (lane < INNER) {
-                copyLater(weights[d][0] + 8 * lane, in.weights + (long long)row * INNER + 8 * lane);
-            }
-            if (lane < 2) {
-                copyLater(a[d] + 4 * lane, in.a + row + 4 * lane);
-            }
+            copyByWarp<sizeof(channels[d])>(channels[d], in.eightOf(axis + 2 * d, channel).channels);
         }
         commitCopies();
     }
 
     // A lane's part in one of the directions.
-    __device__ void read(int d, Channels& channels, float h[4]) const {
-        int lane = threadIdx.x % WARP, quad = lane % 4;
+    __device__ void read(int d, Channels& own, float h[4]) const {
         readEntering(states[d], h);
-        channels.a = ((const float2*)a[d])[quad];
-#pragma unroll
-        for (int tile = 0; tile < INNER / 8; tile++) {
-            channels.weights[tile] = ((const unsigned*)weights[d][lane / 4])[4 * tile + quad];
-        }
+        own.readFrom<false>(channels[d]);
     }
 };
 

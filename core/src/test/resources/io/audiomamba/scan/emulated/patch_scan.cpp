@@ -1,5 +1,5 @@
-// The scan over patches, forward and backward, on a CPU: prints what blocks of patches, and along borders, have in shared memory, then errors. Arguments: images,
-// rows, columns, channels, blocks of the gradient's kernel.
+// The scan over patches, forward and backward, on a CPU: prints what blocks of patches, and along borders, have in shared memory,
+// then errors. Arguments: images, rows, columns, channels, blocks of the gradient's kernel.
 
 #include "scan.h"
 
@@ -16,18 +16,18 @@ int main(int, char** arguments) {
     int lines = scan.L / 8, patches = scan.tokens / 128;
     typedef Numbers<Scan::value> Values;
     Values y(scan.u.size), gradU(y.size), gradProjections(scan.gradProjections.size()), steps(scan.gradSteps.size());
-    Values weights((size_t)4 * D * forward::INNER), across(weights.size);
-    std::vector<float> a(4 * D), skip(D), states(scan.tokens / 8 * 4 * D), adjoints(states.size());
+    std::vector<forward::OfEight> eights(4 * D / 8);
+    std::vector<float> skip(D), states(scan.tokens / 8 * 4 * D), adjoints(states.size());
     std::vector<float> parameters(blocks * scan.gradParameters.size());
     std::vector<int> bordersDone(B, -1);
     launch({(4 * D * forward::INNER + 255) / 256, 1, 1}, 256, 0, [&] {
-        forward::prepare(scan.weight.data(), scan.bias.data(), scan.aLogs.data(), scan.skip.data(), weights.begin(),
-                across.begin(), a.data(), skip.data(), bordersDone.data(), D, B);
+        forward::prepare(scan.weight.data(), scan.bias.data(), scan.aLogs.data(), scan.skip.data(), eights.data(),
+                skip.data(), bordersDone.data(), D, B);
     });
-    forward::Operands in{scan.u.begin(), scan.projections.begin(), weights.begin(), across.begin(), a.data(), skip.data(),
+    forward::Operands in{scan.u.begin(), scan.projections.begin(), eights.data(), skip.data(), bordersDone.data(),
+            scan.H, scan.W, scan.D};
+    backward::Operands again{scan.u.begin(), scan.projections.begin(), (backward::OfEight*)eights.data(), skip.data(),
             bordersDone.data(), scan.H, scan.W, scan.D};
-    backward::Operands again{scan.u.begin(), scan.projections.begin(), weights.begin(), across.begin(), a.data(),
-            skip.data(), bordersDone.data(), scan.H, scan.W, scan.D};
     int run = min(4, (lines + 15) / 16);
     unsigned teams = min(forward::TEAMS, (lines + 16 * run - 1) / (16 * run)), threads = 32 * forward::TEAM * teams;
     dim3 alongBorders = {D / (unsigned)BORDER_CHANNELS, 4, (B + 1) / 2}; // most blocks have two images
