@@ -292,5 +292,5 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             }
         }
     }
-    waitForCopies();
+    waitForCopies(); // the last half of a line, which nobody needs
 }

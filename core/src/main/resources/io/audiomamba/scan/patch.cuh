@@ -56,7 +56,8 @@ struct Operands {
     __device__ int patches() const { return length() / (ROWS * COLUMNS); }
 };
 
-// What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D).
+// What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D). `across` and
+// counts of blocks are of use to the gradient only.
 extern "C" __global__ void prepare(const float* weight, const float* bias, const float* aLogs, const float* skip,
         OfEight* eights, float* skipSum, int* bordersDone, int channels, int images) {
     letNextBegin();

@@ -157,7 +157,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
 #endif
     Table::Brought brought;
     brought.read(in, start, k);
-    // What enters the lines of an image is there before the borders' kernel ends.
+    // What enters the lines of an image is there before the borders' kernel ends. (With a single round this gains nothing.)
     awaitBlocks(in.bordersDone + start.image, in.channels / BORDER_CHANNELS * DIRECTIONS);
     for (int i = threadIdx.x; i < DIRECTIONS * PARAMETERS * in.channels; i += blockDim.x) {
         out.parameters[ofBlock + i] = 0;

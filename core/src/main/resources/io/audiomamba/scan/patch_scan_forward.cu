@@ -68,7 +68,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
         }
 #pragma unroll 1
         for (int turn = 0; turn < 2; turn++) {
-            int eight = eightOf(turn), channel = first + 8 * eight;
+            int eight = eightOf(turn);
             float h[2][4], sums[STEPS][4];
             unsigned u[STEPS][2];
             Channels channels[2];

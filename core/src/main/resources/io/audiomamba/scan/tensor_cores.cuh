@@ -1,5 +1,5 @@
-// Matrix products of tensor cores on `value`s of 16 bits, what brings matrices to the lanes of a warp, and how a warp waits for
-// copies or for another warp.
+// Matrix products of tensor cores on `value`s of 16 bits, what brings matrices to the lanes of a warp, and how a warp waits: for
+// copies, for another warp, or for blocks of another kernel.
 
 #if TYPE == 1
 #define PAIRS "bf16.bf16"
@@ -89,7 +89,8 @@ __device__ void copyWordLater(void* to, const void* from) {
 __device__ void commitCopies() { asm volatile("cp.async.commit_group;" : : : "memory"); }
 __device__ void waitForCopies() { asm volatile("cp.async.wait_group 0;" : : : "memory"); }
 
-// Four numbers, asked for here: other reads the compiler may move behind a barrier, where they are waited for longer.
+// Four numbers that no kernel writes that this one overlaps, asked for here: other reads the compiler may move behind a barrier,
+// where they are waited for longer.
 __device__ float4 readNow(const float* from) {
     float4 x;
     asm volatile("ld.global.nc.v4.f32 {%0, %1, %2, %3}, [%4];" : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w) : "l"(from));

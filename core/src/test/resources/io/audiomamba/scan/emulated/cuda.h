@@ -124,6 +124,29 @@ T __ldg(const T* from) { return *from; }
 // Not atomic: no two threads may add to the same number without a barrier between them.
 inline void atomicAdd(float* sum, float x) { *sum += x; }
 
+// What the kernel before this one writes while both run: to be read once all of it is awaited or, if it is in parts, the part's
+// count.
+struct Overlapped {
+    const char* begin;
+    size_t bytes, part; // of a part; 0 if there are none
+    const int* counts;
+
+    Overlapped() : begin(nullptr), bytes(0) {}
+    template <typename T>
+    Overlapped(const std::vector<T>& written, size_t parts = 0, const int* counts = nullptr)
+        : begin((const char*)written.data()), bytes(written.size() * sizeof(T)), part(parts ? bytes / parts : 0), counts(counts) {}
+};
+inline Overlapped overlapped;
+inline thread_local bool allAwaited;
+inline thread_local const int* countAwaited;
+
+inline void mayBeRead(const void* from) {
+    size_t at = (const char*)from - overlapped.begin;
+    if (at < overlapped.bytes && !allAwaited && (!overlapped.part || countAwaited != overlapped.counts + at / overlapped.part)) {
+        std::abort();
+    }
+}
+
 template <typename Kernel>
 void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
     for (unsigned z = 0; z < blocks.z; z++) {

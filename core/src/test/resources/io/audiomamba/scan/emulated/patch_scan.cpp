@@ -33,10 +33,13 @@ int main(int, char** arguments) {
     dim3 alongBorders = {D / (unsigned)BORDER_CHANNELS, 4, (B + 1) / 2}; // most blocks have two images
     size_t ofBorders = teams * sizeof(forward::TeamShared) + (run - 1) * threads * sizeof(float[2][forward::NUMBERS]);
     launch(alongBorders, threads, ofBorders, [&] { forward::forward_borders(in, states.data(), run, B); });
+    overlapped = states;
     launch({(unsigned)patches, 1, 1}, 128, sizeof(forward::PatchShared),
             [&] { forward::forward_patches(in, states.data(), y.begin()); });
+    overlapped = {};
     launch(alongBorders, threads, ofBorders,
             [&] { backward::backward_borders(again, scan.gradY.begin(), adjoints.data(), run, B); });
+    overlapped = {adjoints, B, bordersDone.data()};
     launch({blocks, 1, 1}, 128, sizeof(backward::PatchShared), [&] {
         backward::backward_patches(again, scan.gradY.begin(), states.data(), adjoints.data(),
                 {gradU.begin(), gradProjections.begin(), steps.begin(), parameters.data()}, patches);

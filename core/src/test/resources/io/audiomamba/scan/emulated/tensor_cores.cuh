@@ -105,6 +105,7 @@ inline void copyAll(std::vector<Copy>& copies) {
 void copyLater(void* to, const void* from, size_t bytes) {
     aligned(to, bytes);
     aligned(from, bytes);
+    mayBeRead(from);
     begun.push_back({to, from, bytes});
     if (!LATE_COPIES) {
         copyAll(begun);
@@ -120,6 +121,7 @@ void waitForCopies() { copyAll(committed); }
 
 float4 readNow(const float* from) {
     aligned(from, 16);
+    mayBeRead(from);
     return *(const float4*)from;
 }
 
@@ -134,6 +136,7 @@ void awaitBlocks(const int* done, int blocks) {
     if (*done != blocks) {
         std::abort();
     }
+    countAwaited = done;
 }
 
 void meet(int barrier, int threads) { named[barrier].arrive(threads, true); }
