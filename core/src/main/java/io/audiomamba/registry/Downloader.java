@@ -54,7 +54,11 @@ public final class Downloader {
         private static final long serialVersionUID = 1;
 
         PassingFailure(String message) {
-            super(message);
+            this(message, null);
+        }
+
+        PassingFailure(String message, Throwable cause) {
+            super(message, cause);
         }
     }
 
@@ -63,7 +67,11 @@ public final class Downloader {
         private static final long serialVersionUID = 1;
 
         LastingFailure(String message) {
-            super(message);
+            this(message, null);
+        }
+
+        LastingFailure(String message, Throwable cause) {
+            super(message, cause);
         }
     }
 
@@ -159,13 +167,13 @@ public final class Downloader {
             return client.send(request, BodyHandlers.ofInputStream());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new LastingFailure("interrupted");
+            throw new LastingFailure("interrupted", e);
         } catch (UnknownHostException | ConnectException e) {
             // Retrying does not conjure up a network.
-            throw new LastingFailure("is there a network? " + e.getClass().getSimpleName());
+            throw new LastingFailure("is there a network? " + e.getClass().getSimpleName(), e);
         } catch (IOException e) {
             throw new PassingFailure("the server does not answer ("
-                    + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage()) + ")");
+                    + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage()) + ")", e);
         }
     }
 
@@ -236,7 +244,7 @@ public final class Downloader {
         } catch (IOException e) {
             throw new PassingFailure(silent.get()
                     ? "the server falls silent after " + arrived.get() + " bytes"
-                    : "the connection breaks after " + arrived.get() + " bytes");
+                    : "the connection breaks after " + arrived.get() + " bytes", e);
         }
     }
 

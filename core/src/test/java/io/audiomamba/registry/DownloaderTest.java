@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.audiomamba.error.EnvironmentException;
 import java.io.IOException;
+import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.Proxy;
 import java.net.URI;
@@ -193,7 +194,8 @@ class DownloaderTest {
         try (FileServer server = new FileServer(CONTENT, always)) {
             assertThatThrownBy(() -> downloader().fetch(server.url(), target(),
                     (bytes, _) -> arrived.release(bytes == CONTENT.length ? 1 : 0)))
-                    .isInstanceOf(EnvironmentException.class).hasMessageContaining("after 300000 bytes");
+                    .isInstanceOf(EnvironmentException.class).hasMessageContaining("after 300000 bytes")
+                    .cause().hasCauseInstanceOf(IOException.class);
         }
         assertThat(target()).doesNotExist();
     }
@@ -284,7 +286,8 @@ class DownloaderTest {
             nobody = server.url();
         }
         assertThatThrownBy(() -> downloader().fetch(nobody, target(), (_, _) -> {}))
-                .isInstanceOf(EnvironmentException.class).hasMessageContaining("is there a network?");
+                .isInstanceOf(EnvironmentException.class).hasMessageContaining("is there a network?")
+                .cause().hasCauseInstanceOf(ConnectException.class);
     }
 
     @Test
