@@ -14,6 +14,8 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -43,6 +45,8 @@ public final class Downloader {
     private static final long LIMIT = 16L << 30;
     private static final int FRUITLESS_ATTEMPTS = 5;
     private static final int CHUNK = 1 << 16;
+    /** What may stand in a request's header. */
+    private static final Pattern VERSION = Pattern.compile("\\p{Print}+");
     private static final Pattern CONTENT_RANGE = Pattern.compile("bytes (\\d{1,18})-\\d+/(\\d{1,18}|\\*)");
 
     private final HttpClient client;
@@ -96,8 +100,9 @@ public final class Downloader {
      * Fetches a file.
      *
      * @param target whose folder exists; what has arrived so far lies beside it in {@code TARGET.part}
-     * @throws EnvironmentException with one sentence if it cannot be had
-     * @throws IOException          if it cannot be kept here: to fetch it in another way would not help
+     * @throws EnvironmentException         with one sentence if it cannot be had
+     * @throws OverlappingFileLockException if it is being fetched already, by this process or another
+     * @throws IOException                  if it cannot be kept here: to fetch it in another way would not help
      */
     public void fetch(URI url, Path target, Progress progress) throws IOException {
         Path part = target.resolveSibling(target.getFileName() + ".part");
@@ -151,7 +156,7 @@ public final class Downloader {
             }
             try (FileChannel out = FileChannel.open(part, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
                 if (out.tryLock() == null) {
-                    throw new IOException("another process is fetching it");
+                    throw new OverlappingFileLockException(); // as it throws itself for a thread of this process
                 }
                 out.truncate(begin).position(begin);
                 if (entityTag.isPresent()) {
@@ -270,7 +275,11 @@ public final class Downloader {
     /** The version that a server calls what we have of it; null if it has no name, so that we must begin anew. */
     private static String version(Path part) throws IOException {
         Path file = versionOf(part);
-        return Files.exists(file) ? Files.readString(file) : null;
+        if (!Files.exists(file)) {
+            return null;
+        }
+        String version = Files.readString(file, StandardCharsets.ISO_8859_1); // after a crash, any bytes
+        return VERSION.matcher(version).matches() ? version : null;
     }
 
     private static Path versionOf(Path part) {

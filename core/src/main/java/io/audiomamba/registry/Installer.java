@@ -9,6 +9,7 @@ import io.audiomamba.file.WholeFile;
 import io.audiomamba.labels.Labels;
 import io.audiomamba.model.Variants;
 import java.io.IOException;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -48,7 +49,7 @@ public final class Installer {
      *
      * @return {@link #fileOf} the model
      * @throws EnvironmentException if it cannot be fetched; says what to fetch by hand, and where to put it; or if it
-     *                              cannot be written
+     *                              is being fetched already, or cannot be written
      * @throws CheckpointException  if what was fetched is not what it should be; it is deleted then
      */
     public Path install(PublicModel model, Downloader.Progress progress) {
@@ -89,6 +90,9 @@ public final class Installer {
             downloader.fetch(model.url(), download, progress);
         } catch (IOException e) {
             throw WholeFile.unwritable(download, e);
+        } catch (OverlappingFileLockException e) {
+            throw new EnvironmentException(download + ": is being fetched already; wait until it is there, and call"
+                    + " 'audiomamba pull " + model.name() + "' again.", e);
         } catch (EnvironmentException e) {
             throw new EnvironmentException(e.getMessage() + " Without a network, fetch that address elsewhere, put the"
                     + " file here as " + download + ", and call 'audiomamba pull " + model.name() + "' again.", e);

@@ -9,6 +9,7 @@ import java.net.ConnectException;
 import java.net.InetSocketAddress;
 import java.net.Proxy;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -108,6 +109,19 @@ class DownloaderTest {
         try (FileServer server = new FileServer(CONTENT)) {
             fetch(server);
             assertThat(server.ranges()).containsExactly("bytes=123456-");
+        }
+        assertFetched();
+    }
+
+    /** As a crash may leave it. */
+    @ParameterizedTest
+    @ValueSource(strings = {"", "\"1\"\n", "\u00ff"})
+    void aVersionThatIsDamagedBeginsAnew(String version) throws IOException {
+        Files.write(folder.resolve("file.part"), Arrays.copyOf(CONTENT, 123_456));
+        Files.writeString(folder.resolve("file.part.version"), version, StandardCharsets.ISO_8859_1);
+        try (FileServer server = new FileServer(CONTENT)) {
+            fetch(server);
+            assertThat(server.ranges()).containsExactly("");
         }
         assertFetched();
     }

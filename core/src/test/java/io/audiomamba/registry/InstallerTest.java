@@ -13,8 +13,10 @@ import io.audiomamba.model.ModelConfig;
 import io.audiomamba.model.Variants;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -149,6 +151,46 @@ class InstallerTest {
                     .hasMessage(download + ": cannot be written (IOException: No space left on device).");
         }
         Files.delete(full);
+    }
+
+    @Test
+    void whatIsBeingFetchedAlready() throws IOException {
+        try (FileServer server = server(Files.readAllBytes(CHECKPOINT))) {
+            PublicModel model = model(server.url(), SHA256);
+            installer().install(model, (_, _) -> assertIsBeingFetched(model));
+        }
+    }
+
+    @Test
+    void whatAnotherProcessIsFetching() throws Exception {
+        Path part = Files.createDirectory(home.resolve("downloads")).resolve("nano.pth.part");
+        Process other = new ProcessBuilder(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-cp",
+                System.getProperty("java.class.path"), Fetches.class.getName(), part.toString())
+                .redirectError(ProcessBuilder.Redirect.INHERIT).start();
+        try (FileServer server = server(Files.readAllBytes(CHECKPOINT)); var _ = other.getOutputStream()) {
+            assertThat(other.getInputStream().read()).isEqualTo('!');
+            assertIsBeingFetched(model(server.url(), SHA256));
+        }
+        assertThat(other.waitFor()).isZero();
+    }
+
+    /** Locks a file, and says so, until its input ends. */
+    static final class Fetches {
+        public static void main(String[] files) throws IOException {
+            try (FileChannel part = FileChannel.open(Path.of(files[0]), StandardOpenOption.CREATE,
+                    StandardOpenOption.WRITE)) {
+                part.lock();
+                System.out.print('!');
+                System.out.flush();
+                System.in.read();
+            }
+        }
+    }
+
+    private void assertIsBeingFetched(PublicModel model) {
+        assertThatThrownBy(() -> installer().install(model, (_, _) -> {})).isInstanceOf(EnvironmentException.class)
+                .hasMessage(home.resolve("downloads").resolve("nano.pth") + ": is being fetched already; wait until it"
+                        + " is there, and call 'audiomamba pull nano' again.");
     }
 
     @Test
