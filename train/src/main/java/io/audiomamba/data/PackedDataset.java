@@ -149,7 +149,7 @@ public final class PackedDataset implements Dataset.Sounds {
     /**
      * Packs {@code dataset} into {@code folder}. Clips that are in a shard already are kept, so that an interrupted call
      * can be repeated. Nothing is overwritten if one of them is of another file. The index is written last; after it shards
-     * are deleted that an earlier call needed for more clips.
+     * are deleted that an earlier call needed for more clips, unless some are missing, which may come back.
      *
      * @param folder     new, empty or begun by an earlier call on the same files
      * @param sampleRate in [1000, 384000] Hz
@@ -202,7 +202,9 @@ public final class PackedDataset implements Dataset.Sounds {
             }
             Index index = new Index(dataset.title(), sampleRate, dataset.labels(), entries);
             WholeFile.write(folder.resolve(INDEX), JSON.writerWithDefaultPrettyPrinter().writeValueAsString(index));
-            deleteShardsBut(shards.keySet(), folder);
+            if (dataset.missing().isEmpty()) {
+                deleteShardsBut(shards.keySet(), folder);
+            }
         } catch (IOException e) {
             throw WholeFile.unwritable(folder, e);
         }

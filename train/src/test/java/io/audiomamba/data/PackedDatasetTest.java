@@ -215,6 +215,19 @@ class PackedDatasetTest {
         assertThat(Dataset.read(folder).clips()).hasSize(300);
     }
 
+    /** Such as when a disk is not mounted. */
+    @Test
+    void clipsThatAreMissingForAWhileStayPacked() {
+        Dataset dataset = counting(Tones.dataset(LABELS, 1, 150));
+        List<String> missing = dataset.clips().subList(256, 300).stream().map(Clip::name).toList();
+        pack(dataset);
+        pack(new Dataset("tones", LABELS, dataset.clips().subList(0, 256), missing, dataset.sounds()));
+        assertThat(Dataset.read(folder).clips()).hasSize(256);
+        pack(dataset);
+        assertThat(Dataset.read(folder).clips()).hasSize(300);
+        assertThat(decoded).hasValue(300);
+    }
+
     /** The size of a sound of five seconds is always the same. */
     @Test
     void anotherSoundOfTheSameSizeIsRefused(@TempDir Path sounds) throws IOException {
