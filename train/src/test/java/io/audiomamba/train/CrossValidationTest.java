@@ -325,7 +325,7 @@ class CrossValidationTest {
     }
 
     @Test
-    void aSeedWithAsManyRunsOfOtherFolds() throws IOException {
+    void aRunOfAFoldThatTheDatasetDoesNotHave() throws IOException {
         write(1, 7, 1, 0, 1);
         Files.copy(folder.resolve("fold1-seed7.json"), folder.resolve("fold9-seed7.json"));
         String run = Files.readString(folder.resolve("fold9-seed7.json"));
