@@ -61,7 +61,7 @@ final class GradientStep implements AutoCloseable {
             return unrecorded(examples, group);
         }
         recording = new Recording(examples, group);
-        // It does not if memory became short while it was made; the next step then makes another.
+        // It does not if memory became short while it was made; the next step then makes another, a few times.
         return recording.serves(group) ? recording.repeat(examples) : unrecorded(examples, group);
     }
 
