@@ -151,12 +151,12 @@ public final class Downloader {
                     : announced == -1 ? -1 : begin + announced;
             requireRoom(part, total, begin);
             Optional<String> entityTag = response.headers().firstValue("ETag").filter(tag -> !tag.startsWith("W/"));
-            if (begin == 0) {
-                Files.deleteIfExists(versionOf(part));
-            }
             try (FileChannel out = FileChannel.open(part, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
                 if (out.tryLock() == null) {
                     throw new OverlappingFileLockException(); // as it throws itself for a thread of this process
+                }
+                if (begin == 0) {
+                    Files.deleteIfExists(versionOf(part));
                 }
                 out.truncate(begin).position(begin);
                 if (entityTag.isPresent()) {

@@ -169,7 +169,9 @@ class InstallerTest {
                 .redirectError(ProcessBuilder.Redirect.INHERIT).start();
         try (FileServer server = server(Files.readAllBytes(CHECKPOINT)); var _ = other.getOutputStream()) {
             assertThat(other.getInputStream().read()).isEqualTo('!');
+            Path version = Files.writeString(part.resolveSibling("nano.pth.part.version"), "\"1\"");
             assertIsBeingFetched(model(server.url(), SHA256));
+            assertThat(version).as("what it is fetching").hasContent("\"1\"");
         }
         assertThat(other.waitFor()).isZero();
     }
