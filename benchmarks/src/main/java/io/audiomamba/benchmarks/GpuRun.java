@@ -114,8 +114,7 @@ public final class GpuRun {
                 }
             }) / IN_A_ROW;
             System.out.printf(Locale.ROOT, "    %s %.3f ms, recorded %.3f ms, %d in a row %.3f ms each%n", what,
-                    launched,
-                    alone, IN_A_ROW, inARow);
+                    launched, alone, IN_A_ROW, inARow);
         }
     }
 

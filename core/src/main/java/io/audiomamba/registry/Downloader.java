@@ -45,6 +45,8 @@ public final class Downloader {
     private static final long LIMIT = 16L << 30;
     private static final int FRUITLESS_ATTEMPTS = 5;
     private static final int CHUNK = 1 << 16;
+    private static final boolean PASSES = true;
+    private static final boolean LASTS = false;
     /** What may stand in a request's header. */
     private static final Pattern VERSION = Pattern.compile("\\p{Print}+");
     private static final Pattern CONTENT_RANGE = Pattern.compile("bytes (\\d{1,18})-\\d+/(\\d{1,18}|\\*)");
@@ -53,29 +55,19 @@ public final class Downloader {
     private final Duration patience;
     private final Duration pause;
 
-    /** A failure that may pass: the connection broke, or the server is busy. */
-    private static final class PassingFailure extends IOException {
+    /** The network's or the server's. It PASSES, as broken connections and busy servers do, or LASTS. */
+    private static final class Failure extends IOException {
         private static final long serialVersionUID = 1;
 
-        PassingFailure(String message) {
-            this(message, null);
+        final boolean passes;
+
+        Failure(boolean passes, String message) {
+            this(passes, message, null);
         }
 
-        PassingFailure(String message, Throwable cause) {
+        Failure(boolean passes, String message, Throwable cause) {
             super(message, cause);
-        }
-    }
-
-    /** One that stays: there is no network, or the server has nothing that could be had. */
-    private static final class LastingFailure extends IOException {
-        private static final long serialVersionUID = 1;
-
-        LastingFailure(String message) {
-            this(message, null);
-        }
-
-        LastingFailure(String message, Throwable cause) {
-            super(message, cause);
+            this.passes = passes;
         }
     }
 
@@ -115,7 +107,10 @@ public final class Downloader {
                 Files.move(part, target, StandardCopyOption.REPLACE_EXISTING);
                 Files.deleteIfExists(versionOf(part));
                 return;
-            } catch (PassingFailure e) {
+            } catch (Failure e) {
+                if (!e.passes) {
+                    throw new EnvironmentException(url + ": cannot be fetched (" + e.getMessage() + ").", e);
+                }
                 boolean gained = sizeOf(part) > before;
                 fruitless = gained ? 0 : fruitless + 1;
                 if (fruitless == FRUITLESS_ATTEMPTS) {
@@ -124,8 +119,6 @@ public final class Downloader {
                 }
                 wait = gained ? pause : wait.multipliedBy(2);
                 sleep(wait);
-            } catch (LastingFailure e) {
-                throw new EnvironmentException(url + ": cannot be fetched (" + e.getMessage() + ").", e);
             }
         }
     }
@@ -172,12 +165,12 @@ public final class Downloader {
             return client.send(request, BodyHandlers.ofInputStream());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new LastingFailure("interrupted", e);
+            throw new Failure(LASTS, "interrupted", e);
         } catch (UnknownHostException | ConnectException e) {
             // Retrying does not conjure up a network.
-            throw new LastingFailure("is there a network? " + e.getClass().getSimpleName(), e);
+            throw new Failure(LASTS, "is there a network? " + e.getClass().getSimpleName(), e);
         } catch (IOException e) {
-            throw new PassingFailure("the server does not answer ("
+            throw new Failure(PASSES, "the server does not answer ("
                     + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage()) + ")", e);
         }
     }
@@ -188,12 +181,12 @@ public final class Downloader {
         }
         if (status == 416) { // what lies here is longer than the file
             Files.deleteIfExists(part);
-            throw new PassingFailure("the server refuses to go on with a download");
+            throw new Failure(PASSES, "the server refuses to go on with a download");
         }
         if (status == 408 || status == 429 || status >= 500) {
-            throw new PassingFailure("the server answers with HTTP status " + status);
+            throw new Failure(PASSES, "the server answers with HTTP status " + status);
         }
-        throw new LastingFailure(status == 404
+        throw new Failure(LASTS, status == 404
                 ? "there is no such file there, HTTP status 404"
                 : status / 100 == 3
                         ? "the server redirects in circles or to an unsafe place"
@@ -204,14 +197,14 @@ public final class Downloader {
     private static long beginOf(Matcher range, long have, Path part) throws IOException {
         if (!range.matches() || Long.parseLong(range.group(1)) != have) {
             Files.deleteIfExists(part);
-            throw new PassingFailure("the server sends another part than was asked for");
+            throw new Failure(PASSES, "the server sends another part than was asked for");
         }
         return have;
     }
 
     private static void requireRoom(Path part, long total, long have) throws IOException {
         if (total > LIMIT) {
-            throw new LastingFailure("it has " + total + " bytes, more than the " + LIMIT + " that a model may have");
+            throw new Failure(LASTS, "it has " + total + " bytes, more than the " + LIMIT + " that a model may have");
         }
         long free = part.toAbsolutePath().getParent().toFile().getUsableSpace();
         if (total - have > free) {
@@ -229,7 +222,7 @@ public final class Downloader {
             for (int n = read(body, chunk, arrived, silent); n >= 0; n = read(body, chunk, arrived, silent)) {
                 WholeFile.writeFully(out, ByteBuffer.wrap(chunk, 0, n));
                 if (arrived.addAndGet(n) > LIMIT) {
-                    throw new LastingFailure("it goes on for more than " + LIMIT + " bytes");
+                    throw new Failure(LASTS, "it goes on for more than " + LIMIT + " bytes");
                 }
                 progress.at(arrived.get(), total);
             }
@@ -237,17 +230,17 @@ public final class Downloader {
             watch.interrupt();
         }
         if (silent.get() || total >= 0 && arrived.get() != total) {
-            throw new PassingFailure("the connection ends after " + arrived.get() + " bytes");
+            throw new Failure(PASSES, "the connection ends after " + arrived.get() + " bytes");
         }
     }
 
     /** What fails here is the network; a disk that is full fails elsewhere, and to try again does not help it. */
     private static int read(InputStream body, byte[] chunk, AtomicLong arrived, AtomicBoolean silent)
-            throws PassingFailure {
+            throws Failure {
         try {
             return body.read(chunk);
         } catch (IOException e) {
-            throw new PassingFailure(silent.get()
+            throw new Failure(PASSES, silent.get()
                     ? "the server falls silent after " + arrived.get() + " bytes"
                     : "the connection breaks after " + arrived.get() + " bytes", e);
         }

@@ -127,11 +127,11 @@ inline void atomicAdd(float* sum, float x) { *sum += x; }
 // What the kernel before this one writes while both run: to be read once all of it is awaited or, if it is in parts, the part's
 // count.
 struct Overlapped {
-    const char* begin;
-    size_t bytes, part; // of a part; 0 if there are none
-    const int* counts;
+    const char* begin = nullptr;
+    size_t bytes = 0, part = 0; // of a part; 0 if there are none
+    const int* counts = nullptr;
 
-    Overlapped() : begin(nullptr), bytes(0) {}
+    Overlapped() = default;
     template <typename T>
     Overlapped(const std::vector<T>& written, size_t parts = 0, const int* counts = nullptr)
         : begin((const char*)written.data()), bytes(written.size() * sizeof(T)), part(parts ? bytes / parts : 0), counts(counts) {}
