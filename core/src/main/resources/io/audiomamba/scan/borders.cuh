@@ -4,24 +4,8 @@
 
 #include "patch.cuh"
 
-// The lines of an axis one after the other, from the first or from the last.
-struct Position {
-    int major, minor; // row and column, along columns the other way round
-
-    __device__ Position(int line, int perMajor, bool back)
-        : major(line / perMajor), minor(line % perMajor * STEPS + (back ? STEPS - 1 : 0)) {}
-
-    // Stays inside at the end.
-    __device__ void next(int perMajor, int majors, bool back) {
-        minor += back ? -STEPS : STEPS;
-        if (back ? minor < 0 : minor >= perMajor * STEPS) {
-            minor = back ? perMajor * STEPS - 1 : 0;
-            major = max(0, min(major + (back ? -1 : 1), majors - 1));
-        }
-    }
-};
-
 constexpr int BORDER_WARPS = 8, BORDER_BLOCKS = 2; // of a block, at most; of a multiprocessor
+constexpr int MOST_THREADS = BORDER_WARPS * WARP;  // of a block
 constexpr int WARP_CHANNELS = 16;
 constexpr int TEAM = BORDER_CHANNELS / WARP_CHANNELS, TEAMS = BORDER_WARPS / TEAM;
 constexpr int ABREAST = TEAM * WARP / LINES; // threads that copy one line, each 8 channels of all its tokens
@@ -59,7 +43,7 @@ template <bool ADJOINT>
 __device__ void borders(const Operands& in, const value* from, float* states, int run, int images) {
     int team = threadIdx.x / (TEAM * WARP), teams = blockDim.x / (TEAM * WARP);
     TeamShared& shared = ((TeamShared*)dynamic)[team];
-    float4* onTheWay = (float4*)((TeamShared*)dynamic + teams) + threadIdx.x; // (run - 1, 2 TILES, threads)
+    float4* onTheWay = (float4*)((TeamShared*)dynamic + teams) + threadIdx.x; // (run - 1, 2 TILES, MOST_THREADS)
     __shared__ float4 throughTeams[TEAMS][2][BORDER_CHANNELS / 4]; // factors, what is added, by all lines of a team
     int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
     int ofTeam = threadIdx.x / WARP % TEAM * WARP_CHANNELS, ofBlock = ofTeam + OWN * quad; // a warp's, a thread's first channel
@@ -67,27 +51,35 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     bool columns = k % 2, back = (k >= 2) != ADJOINT;
     int majors = columns ? in.width : in.height, perMajor = (columns ? in.height : in.width) / STEPS;
     int stride = (columns ? in.width : 1) * (back ? -1 : 1); // from a token to the next
-    int tokenStride = stride * in.channels, rowStride = stride * DIRECTIONS * ROW;
+    int tokenStride = stride * in.channels * (int)sizeof(value); // in bytes, as is what follows from it
+    int rowStride = stride * DIRECTIONS * ROW * (int)sizeof(value);
     int together = teams * LINES * run; // lines of all teams, behind which the next begin
     states += (long long)(blockIdx.z * DIRECTIONS + k) * in.lines() * in.channels + first + ofBlock;
 
     // Copies: a thread with its mates those of one line, that lane `slot` % 8 * 4 and three more work on.
     int slot = threadIdx.x / ABREAST % LINES, mate = threadIdx.x % ABREAST;
-    from += first + 8 * mate;
-    const value* projections = in.projections + k * ROW;
     int imageToCopy = blockIdx.z, beginToCopy = 0, copiedOfRun = 0;
-    auto position = [&] {
-        int at = min(beginToCopy + (team * LINES + slot % 8 * 2 + slot / 8) * run, in.lines() - 1);
-        return Position(back ? in.lines() - 1 - at : at, perMajor, back);
+    int lineToCopy, inMajor, token; // along all lines, along its row or column; its first token
+    int toNextLine = STEPS * stride; // in tokens; and from the last line of a row or column to the first of the next
+    int toNextMajor = (columns ? 1 : in.width) * (back ? -1 : 1) - (perMajor - 1) * toNextLine;
+    auto toBegin = [&] { // of the thread's next run
+        lineToCopy = min(beginToCopy + (team * LINES + slot % 8 * 2 + slot / 8) * run, in.lines() - 1);
+        inMajor = lineToCopy % perMajor;
+        int major = lineToCopy / perMajor, along = inMajor * STEPS;
+        if (back) {
+            major = majors - 1 - major;
+            along = perMajor * STEPS - 1 - along;
+        }
+        token = imageToCopy * in.length() + (columns ? along * in.width + major : major * in.width + along);
     };
-    Position place = position();
-    const value *tokens, *rows; // the first of the line that is copied
+    toBegin();
+    unsigned tokens, rows; // where those of the line that is copied begin; offsets of 32 bits take fewer instructions than pointers
+    auto tokenAt = [&](int j) { return (const char*)(from + first + 8 * mate) + (tokens + (unsigned)(j * tokenStride)); };
+    auto rowAt = [&](int j) { return (const char*)(in.projections + k * ROW) + (rows + (unsigned)(j * rowStride)); };
     auto copyPart = [&](int part) {
         if (part == 0) {
-            int row = columns ? place.minor : place.major, column = columns ? place.major : place.minor;
-            int token = imageToCopy * in.length() + row * in.width + column;
-            tokens = from + (long long)token * in.channels;
-            rows = projections + (long long)token * (DIRECTIONS * ROW);
+            tokens = (unsigned)token * in.channels * sizeof(value);
+            rows = (unsigned)token * (DIRECTIONS * ROW * sizeof(value));
             if (++copiedOfRun == run) {
                 copiedOfRun = 0;
                 beginToCopy += together;
@@ -95,22 +87,24 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
                     beginToCopy = 0;
                     imageToCopy = min(imageToCopy + (int)gridDim.z, images - 1); // at the end one again that nobody needs
                 }
-                place = position();
+                toBegin();
             } else {
-                place.next(perMajor, majors, back);
+                bool turns = ++inMajor == perMajor;
+                inMajor = turns ? 0 : inMajor;
+                token += ++lineToCopy < in.lines() ? turns ? toNextMajor : toNextLine : 0; // stays inside at the end
             }
         }
         int begin = part * PART;
 #pragma unroll
         for (int j = begin; j < begin + PART; j++) {
-            copyLater(&shared.tokens[slot][j * ABREAST + mate], tokens + j * tokenStride);
+            copyLater(&shared.tokens[slot][j * ABREAST + mate], tokenAt(j));
         }
         if (ROW == INNER) { // whole vectors
 #pragma unroll
             for (int i = 0; i < PART * Rows::VECTORS; i += ABREAST) {
                 int j = begin + (i + mate) / Rows::VECTORS, vector = (i + mate) % Rows::VECTORS;
                 if (i + mate < PART * Rows::VECTORS) {
-                    copyLater(shared.rows.at(slot, j) + vector, rows + j * rowStride + 8 * vector);
+                    copyLater(shared.rows.at(slot, j) + vector, rowAt(j) + sizeof(Eight) * vector);
                 }
             }
         } else {
@@ -119,7 +113,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
 #pragma unroll
                 for (int word = 0; word < ROW / 2; word += ABREAST) {
                     if (word + ABREAST <= ROW / 2 || word + mate < ROW / 2) { // known but for the last
-                        copyWordLater((unsigned*)shared.rows.at(slot, j) + word + mate, rows + j * rowStride + 2 * (word + mate));
+                        copyWordLater((unsigned*)shared.rows.at(slot, j) + word + mate, rowAt(j) + sizeof(unsigned) * (word + mate));
                     }
                 }
             }
@@ -163,8 +157,8 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             if (i > 0) {
 #pragma unroll
                 for (int tile = 0; tile < TILES; tile++) {
-                    onTheWay[(2 * TILES * (i - 1) + tile) * blockDim.x] = four(factor + 4 * tile);
-                    onTheWay[(2 * TILES * (i - 1) + TILES + tile) * blockDim.x] = four(state + 4 * tile);
+                    onTheWay[(2 * TILES * (i - 1) + tile) * MOST_THREADS] = four(factor + 4 * tile);
+                    onTheWay[(2 * TILES * (i - 1) + TILES + tile) * MOST_THREADS] = four(state + 4 * tile);
                 }
             }
 #pragma unroll
@@ -254,7 +248,8 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             state[e] += factor[e] * before[c];
             state[e + 2] += factor[e + 2] * before[c];
         }
-        int line = begin + (team * LINES + 2 * group) * run;
+        int line = begin + (team * LINES + 2 * group) * run, toNext = back ? -in.channels : in.channels;
+        float* to = states + (long long)(back ? in.lines() - 1 - line : line) * in.channels;
 #pragma unroll 1
         for (int i = 0; i < run; i++) {
             float4 x[TILES];
@@ -263,26 +258,23 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
                 const float* entered = state + 4 * tile;
                 x[tile] = four(entered);
                 if (i > 0) {
-                    float4 f = onTheWay[(2 * TILES * (i - 1) + tile) * blockDim.x];
-                    float4 y = onTheWay[(2 * TILES * (i - 1) + TILES + tile) * blockDim.x];
+                    float4 f = onTheWay[(2 * TILES * (i - 1) + tile) * MOST_THREADS];
+                    float4 y = onTheWay[(2 * TILES * (i - 1) + TILES + tile) * MOST_THREADS];
                     x[tile] = make_float4(y.x + f.x * entered[0], y.y + f.y * entered[1], y.z + f.z * entered[2],
                             y.w + f.w * entered[3]);
                 }
             }
-#pragma unroll
-            for (int l = 0; l < 2; l++) {
-                int at = line + l * run + i;
-                if (at < in.lines()) {
-                    float4* to = (float4*)(states + (long long)(back ? in.lines() - 1 - at : at) * in.channels);
-                    *to = l ? make_float4(x[0].z, x[0].w, x[1].z, x[1].w) : make_float4(x[0].x, x[0].y, x[1].x, x[1].y);
-                }
+            if (line + i < in.lines()) {
+                *(float4*)to = make_float4(x[0].x, x[0].y, x[1].x, x[1].y);
             }
+            if (line + run + i < in.lines()) {
+                *(float4*)(to + run * toNext) = make_float4(x[0].z, x[0].w, x[1].z, x[1].w);
+            }
+            to += toNext;
         }
         begin += together;
         if (begin >= in.lines()) {
-            if (ADJOINT) {
-                blockDone(in.bordersDone + image);
-            }
+            blockDone(in.bordersDone + image);
             begin = 0;
             image += gridDim.z;
             states += (long long)gridDim.z * DIRECTIONS * in.lines() * in.channels;

@@ -47,17 +47,17 @@ struct Operands {
     const value* projections; // (B, L, 4, R + 2)
     const OfEight* eights;    // (4, D / 8)
     const float* skip;        // (D), the sum over directions
-    int* bordersDone;         // (B), blocks that have found what enters the lines of an image against time
+    int* bordersDone;         // (B), blocks that have found what enters the lines of an image
     int height, width, channels;
 
-    __device__ const OfEight& eightOf(int k, int channel) const { return eights[(k * channels + channel) / 8]; }
+    __device__ const OfEight& eightOf(int k, int channel) const { return eights[(unsigned)(k * channels + channel) / 8]; }
     __device__ int length() const { return height * width; }
     __device__ int lines() const { return length() / STEPS; }
     __device__ int patches() const { return length() / (ROWS * COLUMNS); }
 };
 
-// What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D). `across` and
-// counts of blocks are of use to the gradient only.
+// What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D). `across` is
+// of use to the gradient only.
 extern "C" __global__ void prepare(const float* weight, const float* bias, const float* aLogs, const float* skip,
         OfEight* eights, float* skipSum, int* bordersDone, int channels, int images) {
     letNextBegin();
@@ -193,8 +193,8 @@ struct Patch {
     // A thread's own eight of CHANNELS channels, and where its tokens are in shared memory.
     __device__ static int ownEight() { return threadIdx.x % EIGHTS; }
     __device__ static int ownSlot(int i) {
-        int token = threadIdx.x / EIGHTS + i * (ROWS * COLUMNS / MOVED);
-        return token / COLUMNS * PITCH + token % COLUMNS;
+        int token = threadIdx.x / EIGHTS;
+        return (token / COLUMNS + i * (ROWS / MOVED)) * PITCH + token % COLUMNS;
     }
 
     // Where a thread's own channels of its first token are in a tensor like `in.tokens`, and how far it is to the next token.
@@ -205,14 +205,11 @@ struct Patch {
     }
     __device__ static int toNextOwn(const Operands& in) { return ROWS / MOVED * in.width * in.channels; }
 
-    // Begins to copy a thread's own channels of its i-th token, or of all.
-    __device__ static void fetch(const Operands& in, int i, const value* own, Slab slabs[EIGHTS]) {
-        copyLater(&slabs[ownEight()][ownSlot(i)], own + i * toNextOwn(in));
-    }
+    // Begins to copy a thread's own channels of its tokens.
     __device__ static void fetch(const Operands& in, const value* own, Slab slabs[EIGHTS]) {
 #pragma unroll
         for (int i = 0; i < MOVED; i++) {
-            fetch(in, i, own, slabs);
+            copyLater(&slabs[ownEight()][ownSlot(i)], own + i * toNextOwn(in));
         }
     }
 };

@@ -70,7 +70,7 @@ struct PatchShared {
 };
 static_assert(PARAMETERS == 3 + (FUSED ? R : 0), "as PatchScan has it");
 static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
-static_assert(MOVED == EIGHTS, "a thread's tokens come one a turn");
+static_assert(MOVED == EIGHTS, "one a turn");
 
 // Values of a token's gradient in one direction, and the first pair of those in registers.
 constexpr int GRADIENT_ROW = FUSED ? ROW : 2, FIRST_PAIR = FUSED ? (INNER - 8) / 2 : 0;
@@ -140,8 +140,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     }
     // Begin to copy what enters lines, each lane 4 numbers of one; `from` is where this one's begin.
     Entering& entering = shared.entering[k];
-    auto fetchStates = [&](int from) { copyLater(entering.states + 4 * lane, states + from); };
-    auto fetchAdjoints = [&](int from) { copyLater(entering.adjoints + 4 * lane, adjoints + from); };
+    auto fetchStates = [&](int from) { copyLater(entering.states + 4 * lane, states + (unsigned)from); };
+    auto fetchAdjoints = [&](int from) { copyLater(entering.adjoints + 4 * lane, adjoints + (unsigned)from); };
     auto lineOf = [&](const Patch& patch) { return (int)patch.states(in, k, lane / 2) + lane % 2 * 4; };
     // Where a warp waits, in a turn behind the first, for the one that had its channels in the turn before.
     auto barrierOf = [](int turn, int warp) { return 1 + (turn - 1) * DIRECTIONS + warp; };
@@ -198,13 +198,17 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 bool turns = turn + 1 < EIGHTS;
                 int channelThen = (turns ? first : firstThen) + 8 * ((turn + 1) % EIGHTS ^ k);
                 int enteringThen = (turns ? line : lineThen) + channelThen;
+                auto fetchNext = [&](const value* from, Slab* slabs) { // a thread's tokens come one a turn
+                    copyLater(&slabs[Patch::ownEight()][Patch::ownSlot(turn)],
+                            from + (unsigned)(ownThen + turn * Patch::toNextOwn(in)));
+                };
                 float s[STEPS][4], h[STEPS + 1][4]; // before and after each step
                 readEntering(entering.states, h[0]);
                 __syncwarp();
                 fetchStates(enteringThen);
                 ahead.fetch(in, k, channelThen);
-                Patch::fetch(in, turn, in.tokens + ownThen, shared.tokens[1 - buffer]);
-                Patch::fetch(in, turn, gradY + ownThen, shared.gradY[1 - buffer]);
+                fetchNext(in.tokens, shared.tokens[1 - buffer]);
+                fetchNext(gradY, shared.gradY[1 - buffer]);
                 float a[2] = {now.a.x, now.a.y};
                 const char* u = (const char*)((const unsigned*)(shared.tokens[buffer][eight] + walk.start) + quad);
                 int stride = walk.step * (int)sizeof(Eight);

@@ -52,7 +52,11 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
     auto eightOf = [&](int turn) { return (axis + turn) % 2 * 2 + warp / 2; };
     Table::Brought brought;
     brought.read(in, patch, warp);
-    awaitPrevious();
+    if (blockIdx.x < gridDim.x / 16) { // may be here before the last blocks along borders are done, and need not wait for them
+        awaitBlocks(in.bordersDone + patch.image, in.channels / BORDER_CHANNELS * DIRECTIONS);
+    } else {
+        awaitPrevious();
+    }
     ahead.fetch(in, axis, 8 * eightOf(0), lines);
     shared.tables[warp].fill(brought);
     waitForCopies();
@@ -135,4 +139,5 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
         }
         deliverTokens<false>(in, shared.y, shared.tokens[buffer], in.skip + first, y + own + first);
     }
+    awaitPrevious(); // for those behind, which rely on it
 }

@@ -20,10 +20,12 @@ int main(int, char** arguments) {
     std::vector<float> skip(D), states(scan.tokens / 8 * 4 * D), adjoints(states.size());
     std::vector<float> parameters(blocks * scan.gradParameters.size());
     std::vector<int> bordersDone(B, -1);
-    launch({(4 * D * forward::INNER + 255) / 256, 1, 1}, 256, 0, [&] {
-        forward::prepare(scan.weight.data(), scan.bias.data(), scan.aLogs.data(), scan.skip.data(), eights.data(),
-                skip.data(), bordersDone.data(), D, B);
-    });
+    auto prepare = [&] {
+        launch({(4 * D * forward::INNER + 255) / 256, 1, 1}, 256, 0, [&] {
+            forward::prepare(scan.weight.data(), scan.bias.data(), scan.aLogs.data(), scan.skip.data(), eights.data(),
+                    skip.data(), bordersDone.data(), D, B);
+        });
+    };
     forward::Operands in{scan.u.begin(), scan.projections.begin(), eights.data(), skip.data(), bordersDone.data(),
             scan.H, scan.W, scan.D};
     backward::Operands again{scan.u.begin(), scan.projections.begin(), (backward::OfEight*)eights.data(), skip.data(),
@@ -31,12 +33,14 @@ int main(int, char** arguments) {
     int run = min(4, (lines + 15) / 16);
     unsigned teams = min(forward::TEAMS, (lines + 16 * run - 1) / (16 * run)), threads = 32 * forward::TEAM * teams;
     dim3 alongBorders = {D / (unsigned)BORDER_CHANNELS, 4, (B + 1) / 2}; // most blocks have two images
-    size_t ofBorders = teams * sizeof(forward::TeamShared) + (run - 1) * threads * sizeof(float[2][forward::NUMBERS]);
+    size_t ofBorders = teams * sizeof(forward::TeamShared) + (run - 1) * forward::MOST_THREADS * sizeof(float[2][forward::NUMBERS]);
+    prepare();
     launch(alongBorders, threads, ofBorders, [&] { forward::forward_borders(in, states.data(), run, B); });
-    overlapped = states;
+    overlapped = {states, B, bordersDone.data()};
     launch({(unsigned)patches, 1, 1}, 128, sizeof(forward::PatchShared),
             [&] { forward::forward_patches(in, states.data(), y.begin()); });
     overlapped = {};
+    prepare();
     launch(alongBorders, threads, ofBorders,
             [&] { backward::backward_borders(again, scan.gradY.begin(), adjoints.data(), run, B); });
     overlapped = {adjoints, B, bordersDone.data()};
