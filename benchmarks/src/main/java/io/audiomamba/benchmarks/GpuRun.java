@@ -20,10 +20,10 @@ import io.audiomamba.torch.GradientTape;
 import io.audiomamba.train.AdamW;
 import io.audiomamba.train.FlatParameters;
 import io.audiomamba.train.Recipe;
-import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.stream.DoubleStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -54,7 +54,9 @@ public final class GpuRun {
     /** Log-mels of 10 s. */
     private static final int FRAMES = 1001;
     private static final String AUDIO = "audio:";
-    private static final int WARM_UP = 5;
+    /** At least: the GPU, and Java's compiler, which takes some hundred launches. */
+    private static final int WARM_UP_RUNS = 5;
+    private static final double WARM_UP_MILLISECONDS = 500;
     private static final int IN_A_ROW = 20;
     private static final int ROWS = 5;
 
@@ -195,19 +197,21 @@ public final class GpuRun {
 
     /** Milliseconds. */
     private static double median(int runs, Runnable body) {
-        double[] milliseconds = new double[runs];
-        for (int i = -Math.min(WARM_UP, runs); i < runs; i++) {
-            try (var _ = new PointerScope()) {
-                torch.cuda_synchronize();
-                long start = System.nanoTime();
-                body.run();
-                torch.cuda_synchronize();
-                if (i >= 0) {
-                    milliseconds[i] = (System.nanoTime() - start) / 1e6;
-                }
-            }
+        double warmUp = 0;
+        for (int i = 0; i < WARM_UP_RUNS || warmUp < WARM_UP_MILLISECONDS; i++) {
+            warmUp += milliseconds(body);
         }
-        Arrays.sort(milliseconds);
-        return milliseconds[runs / 2];
+        return DoubleStream.generate(() -> milliseconds(body)).limit(runs).sorted().skip(runs / 2).findFirst()
+                .getAsDouble();
+    }
+
+    private static double milliseconds(Runnable body) {
+        try (var _ = new PointerScope()) {
+            torch.cuda_synchronize();
+            long start = System.nanoTime();
+            body.run();
+            torch.cuda_synchronize();
+            return (System.nanoTime() - start) / 1e6;
+        }
     }
 }

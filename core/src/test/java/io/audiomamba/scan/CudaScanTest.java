@@ -62,8 +62,8 @@ class CudaScanTest {
     /** Patches: one; more than blocks, in steps of 32 and 96 channels; lines that take several rounds, several images a block. */
     @ParameterizedTest
     @CsvSource({"1,16,8,32,2", "3,48,16,96,6", "2,32,24,64,4", "2,16,24,32,8", "2,32,32,192,12", "1,80,64,32,6",
-            "50,16,64,96,12", "80,16,64,64,2", "1,80,64,32,14", "2,16,16,384,24", "3,48,16,64,16", "1,80,64,32,30",
-            "50,16,64,96,24"})
+            "30,16,16,384,12", "80,16,64,64,2", "1,80,64,32,14", "2,16,16,384,24", "3,48,16,64,16", "1,80,64,32,30",
+            "30,16,16,384,24"})
     void equalsTheOracleByPatchesInBfloat16(int batch, int height, int width, int channels, int rank) {
         compare(ScanInputs.random(batch, height, width, channels, rank, 1), ScalarType.BFloat16, true, 3e-2);
     }
