@@ -54,7 +54,7 @@ public final class GpuRun {
     /** Log-mels of 10 s. */
     private static final int FRAMES = 1001;
     private static final String AUDIO = "audio:";
-    /** At least: the GPU, and Java's compiler, which takes some hundred launches. */
+    /** At least: for the GPU, and for Java's compiler, which waits for some hundred launches. */
     private static final int WARM_UP_RUNS = 5;
     private static final double WARM_UP_MILLISECONDS = 500;
     private static final int IN_A_ROW = 20;

@@ -30,7 +30,7 @@ final class PatchScan {
     private static final int CHANNELS = 32;
     private static final int PATCH_WARPS = 4;
     private static final int WARP = 32;
-    /** As in {@code borders.cuh}: warps of a block, at most, channels of one, and room for what a thread remembers of a line, in bytes. */
+    /** As in {@code borders.cuh}: warps of a block, at most, channels of one, and what a thread remembers of a line, in bytes. */
     private static final int BORDER_WARPS = 8;
     private static final int WARP_CHANNELS = 16;
     private static final int REMEMBERED = 64;

@@ -91,7 +91,8 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             } else {
                 bool turns = ++inMajor == perMajor;
                 inMajor = turns ? 0 : inMajor;
-                token += ++lineToCopy < in.lines() ? turns ? toNextMajor : toNextLine : 0; // stays inside at the end
+                int toNext = turns ? toNextMajor : toNextLine;
+                token += ++lineToCopy < in.lines() ? toNext : 0; // stays inside at the end
             }
         }
         int begin = part * PART;

@@ -54,6 +54,9 @@ struct Operands {
     __device__ int length() const { return height * width; }
     __device__ int lines() const { return length() / STEPS; }
     __device__ int patches() const { return length() / (ROWS * COLUMNS); }
+
+    // Waits for what enters the lines of an image, which is there before the borders' kernel ends.
+    __device__ void awaitBorders(int image) const { awaitBlocks(bordersDone + image, channels / BORDER_CHANNELS * DIRECTIONS); }
 };
 
 // What `Operands` hold of the parameters W_dt (4, D, R), its bias, log(-A) and the skip connection's weight, (4, D). `across` is
@@ -205,11 +208,14 @@ struct Patch {
     }
     __device__ static int toNextOwn(const Operands& in) { return ROWS / MOVED * in.width * in.channels; }
 
-    // Begins to copy a thread's own channels of its tokens.
+    // Begins to copy a thread's own channels of its i-th token, which are at `from`; or of all.
+    __device__ static void fetch(int i, const value* from, Slab slabs[EIGHTS]) {
+        copyLater(&slabs[ownEight()][ownSlot(i)], from);
+    }
     __device__ static void fetch(const Operands& in, const value* own, Slab slabs[EIGHTS]) {
 #pragma unroll
         for (int i = 0; i < MOVED; i++) {
-            copyLater(&slabs[ownEight()][ownSlot(i)], own + i * toNextOwn(in));
+            fetch(i, own + i * toNextOwn(in), slabs);
         }
     }
 };

@@ -70,7 +70,7 @@ struct PatchShared {
 };
 static_assert(PARAMETERS == 3 + (FUSED ? R : 0), "as PatchScan has it");
 static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
-static_assert(MOVED == EIGHTS, "one a turn");
+static_assert(MOVED == EIGHTS, "a thread's tokens come one a turn");
 
 // Values of a token's gradient in one direction, and the first pair of those in registers.
 constexpr int GRADIENT_ROW = FUSED ? ROW : 2, FIRST_PAIR = FUSED ? (INNER - 8) / 2 : 0;
@@ -157,8 +157,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
 #endif
     Table::Brought brought;
     brought.read(in, start, k);
-    // What enters the lines of an image is there before the borders' kernel ends. (With a single round this gains nothing.)
-    awaitBlocks(in.bordersDone + start.image, in.channels / BORDER_CHANNELS * DIRECTIONS);
+    in.awaitBorders(start.image); // with a single round this gains nothing
     for (int i = threadIdx.x; i < DIRECTIONS * PARAMETERS * in.channels; i += blockDim.x) {
         out.parameters[ofBlock + i] = 0;
     }
@@ -198,17 +197,14 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 bool turns = turn + 1 < EIGHTS;
                 int channelThen = (turns ? first : firstThen) + 8 * ((turn + 1) % EIGHTS ^ k);
                 int enteringThen = (turns ? line : lineThen) + channelThen;
-                auto fetchNext = [&](const value* from, Slab* slabs) { // a thread's tokens come one a turn
-                    copyLater(&slabs[Patch::ownEight()][Patch::ownSlot(turn)],
-                            from + (unsigned)(ownThen + turn * Patch::toNextOwn(in)));
-                };
                 float s[STEPS][4], h[STEPS + 1][4]; // before and after each step
                 readEntering(entering.states, h[0]);
                 __syncwarp();
                 fetchStates(enteringThen);
                 ahead.fetch(in, k, channelThen);
-                fetchNext(in.tokens, shared.tokens[1 - buffer]);
-                fetchNext(gradY, shared.gradY[1 - buffer]);
+                unsigned tokenThen = ownThen + turn * Patch::toNextOwn(in);
+                Patch::fetch(turn, in.tokens + tokenThen, shared.tokens[1 - buffer]);
+                Patch::fetch(turn, gradY + tokenThen, shared.gradY[1 - buffer]);
                 float a[2] = {now.a.x, now.a.y};
                 const char* u = (const char*)((const unsigned*)(shared.tokens[buffer][eight] + walk.start) + quad);
                 int stride = walk.step * (int)sizeof(Eight);

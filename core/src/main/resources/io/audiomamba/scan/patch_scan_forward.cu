@@ -53,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
     Table::Brought brought;
     brought.read(in, patch, warp);
     if (blockIdx.x < gridDim.x / 16) { // may be here before the last blocks along borders are done, and need not wait for them
-        awaitBlocks(in.bordersDone + patch.image, in.channels / BORDER_CHANNELS * DIRECTIONS);
+        in.awaitBorders(patch.image);
     } else {
         awaitPrevious();
     }

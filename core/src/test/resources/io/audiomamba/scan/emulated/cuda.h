@@ -169,6 +169,9 @@ void launch(dim3 blocks, unsigned threads, size_t dynamicBytes, Kernel kernel) {
                         threadIdx = {t, 0, 0}, blockIdx = {x, y, z}, blockDim = {threads, 1, 1}, gridDim = blocks;
                         lane = t % 32, warp = mine, block = &ofBlock, named = ofWarps;
                         kernel();
+                        if (overlapped.bytes && !allAwaited) { // those behind rely on it
+                            std::abort();
+                        }
                     });
                 }
                 for (std::thread& thread : running) {
