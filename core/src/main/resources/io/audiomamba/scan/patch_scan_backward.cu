@@ -202,9 +202,9 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 __syncwarp();
                 fetchStates(enteringThen);
                 ahead.fetch(in, k, channelThen);
-                unsigned tokenThen = ownThen + turn * Patch::toNextOwn(in);
-                Patch::fetch(turn, in.tokens + tokenThen, shared.tokens[1 - buffer]);
-                Patch::fetch(turn, gradY + tokenThen, shared.gradY[1 - buffer]);
+                auto tokenThen = [&](const value* of) { return of + (unsigned)(ownThen + turn * Patch::toNextOwn(in)); };
+                Patch::fetch(turn, tokenThen(in.tokens), shared.tokens[1 - buffer]);
+                Patch::fetch(turn, tokenThen(gradY), shared.gradY[1 - buffer]);
                 float a[2] = {now.a.x, now.a.y};
                 const char* u = (const char*)((const unsigned*)(shared.tokens[buffer][eight] + walk.start) + quad);
                 int stride = walk.step * (int)sizeof(Eight);
