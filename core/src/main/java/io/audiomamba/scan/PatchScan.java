@@ -42,6 +42,8 @@ final class PatchScan {
 
     /** Of the kernels against time, and along borders with as many warps as there may be. */
     private static final int BLOCKS_A_MULTIPROCESSOR = 2;
+    /** Along the second and third axis of a grid. */
+    private static final int MOST_BLOCKS = 65_535;
     /** Rows of a channel's gradients before those of W_dt: A, the skip connection, the bias. */
     private static final int BEFORE_RANK = 3;
     /** Bytes that are read at once. */
@@ -71,7 +73,8 @@ final class PatchScan {
         Tensor skip = uninitialised(in.channels());
         Tensor bordersDone = torch.empty(new long[] {in.batch()},
                 in.dtBias().options().dtype(new ScalarTypeOptional(ScalarType.Int)), null);
-        module.launch("prepare", Extent.forEach(Math.max(in.dtBias().numel() * inner(in), in.batch())), in.dtWeight(),
+        module.launchEarly("prepare", Extent.forEach(Math.max(in.dtBias().numel() * inner(in), in.batch())),
+                in.dtWeight(),
                 in.dtBias(), in.aLogs(), in.skip(), prepared, skip, bordersDone, in.channels(), in.batch());
         operands = new Struct(List.of(in.tokens(), in.projections(), prepared, skip, bordersDone), in.height(),
                 in.width(), in.channels());
@@ -93,6 +96,7 @@ final class PatchScan {
                 && CudaModule.hasTensorCores(type, in.tokens().device().index()) && in.stateSize() == 1
                 && in.tokens().numel() > 0 && in.rank() > 0 && in.rank() % 2 == 0 && in.rank() <= HIGHEST_RANK
                 && in.height() % ROWS == 0 && in.width() % COLUMNS == 0 && in.channels() % CHANNELS == 0
+                && Math.max(in.height() / ROWS, in.batch()) <= MOST_BLOCKS
                 && in.tokens().numel() <= Integer.MAX_VALUE && in.projections().numel() <= Integer.MAX_VALUE
                 && fits(in);
     }
@@ -107,7 +111,8 @@ final class PatchScan {
         PatchScan scan = new PatchScan(inputs, "forward", forwardBytes(inputs));
         Tensor states = scan.borders("forward_borders");
         Tensor merged = torch.empty_like(scan.in.tokens());
-        scan.launch("forward_patches", scan.overPatches(scan.patches()), states, merged);
+        scan.launch("forward_patches", scan.overPatches(scan.in.width() / COLUMNS, scan.in.height() / ROWS,
+                scan.in.batch()), states, merged);
         return new ScanKernel.Result(merged, withBackward ? states : null);
     }
 
@@ -128,7 +133,7 @@ final class PatchScan {
         Tensor parameters = torch.empty(
                 new long[] {blocks, DIRECTIONS, BEFORE_RANK + (fused ? in.rank() : 0), in.channels()},
                 in.dtBias().options(), null);
-        scan.launch("backward_patches", scan.overPatches(blocks), grad, states, adjoints,
+        scan.launch("backward_patches", scan.overPatches(blocks, 1, 1), grad, states, adjoints,
                 new Struct(Arrays.asList(gradTokens, projections, gradients.steps(), parameters)), scan.patches());
         return gradients.deliver(scan.module, gradTokens, projections, parameters).inTypesOf(inputs);
     }
@@ -142,7 +147,7 @@ final class PatchScan {
     record Borders(ScanInputs in, int run, int teams) {
 
         /** Shared memory that the kernels themselves declare, in bytes. */
-        private static final int DECLARED = 2 * BORDER_WARPS * WARP_CHANNELS * Float.BYTES;
+        private static final int DECLARED = BORDER_WARPS * WARP_CHANNELS * Float.BYTES;
 
         static Borders of(ScanInputs in) {
             int run = Math.min(LONGEST_RUN, Math.ceilDiv(lines(in), LINES));
@@ -189,8 +194,8 @@ final class PatchScan {
         module.launchEarly(kernel, extent, Stream.concat(Stream.of(operands), Stream.of(arguments)).toArray());
     }
 
-    private Extent overPatches(int blocks) {
-        return new Extent(blocks, 1, 1, PATCH_WARPS * WARP, sharedBytes);
+    private Extent overPatches(int x, int y, int z) {
+        return new Extent(x, y, z, PATCH_WARPS * WARP, sharedBytes);
     }
 
     private int patches() {

@@ -11,6 +11,7 @@ import java.util.Deque;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedDeque;
+import java.util.function.Supplier;
 
 /** A GPU, as NVIDIA's driver knows it. */
 final class CudaDevice {
@@ -72,8 +73,8 @@ final class CudaDevice {
      * on the GPU that was LibTorch's current one before.
      */
     Use use() {
-        check(NativeLibrary.call(PUSH_CONTEXT, context), "be used from this thread");
-        return () -> NativeLibrary.call(POP_CONTEXT, MemorySegment.NULL);
+        check(NativeLibrary.call(() -> (int) PUSH_CONTEXT.invokeExact(context)), "be used from this thread");
+        return () -> NativeLibrary.call(() -> (int) POP_CONTEXT.invokeExact(MemorySegment.NULL));
     }
 
     /** A stream that does not wait for the default one, and that nobody else has until {@link #giveBack}. */
@@ -138,9 +139,14 @@ final class CudaDevice {
     }
 
     /** @throws EnvironmentException saying what the driver cannot do, unless {@code status} is that all went well */
-    static void check(int status, String what) {
+    static void check(int status, Supplier<String> what) {
         if (status != 0) {
-            throw new EnvironmentException("The CUDA driver cannot " + what + " (error " + status + ").");
+            throw new EnvironmentException("The CUDA driver cannot " + what.get() + " (error " + status + ").");
         }
+    }
+
+    /** The same, where that is known without effort. */
+    static void check(int status, String what) {
+        check(status, () -> what);
     }
 }

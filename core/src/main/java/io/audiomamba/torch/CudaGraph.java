@@ -91,7 +91,8 @@ public final class CudaGraph implements AutoCloseable {
     /** Begins a repetition, after all that this thread began before. */
     public void launch() {
         try (var _ = CudaDevice.of(device.index()).use()) {
-            CudaDevice.check(NativeLibrary.call(LAUNCH, executable, DeviceStream.handle(device.index())),
+            MemorySegment stream = DeviceStream.handle(device.index());
+            CudaDevice.check(NativeLibrary.call(() -> (int) LAUNCH.invokeExact(executable, stream)),
                     "repeat what was recorded");
         }
     }

@@ -188,13 +188,10 @@ public final class CudaModule {
             MemorySegment function = extent.sharedBytes() > 0
                     ? functionsWithSharedMemory.computeIfAbsent(kernel, this::functionWithSharedMemory)
                     : functions.computeIfAbsent(kernel, this::function);
-            int status = (int) LAUNCH.invokeExact(configuration(arena, extent, early), function, list,
-                    MemorySegment.NULL);
-            CudaDevice.check(status, "launch " + kernel + " over " + extent);
-        } catch (RuntimeException | Error e) {
-            throw e;
-        } catch (Throwable e) {
-            throw new IllegalStateException("a native call cannot be made", e);
+            MemorySegment configuration = configuration(arena, extent, early);
+            int status = NativeLibrary
+                    .call(() -> (int) LAUNCH.invokeExact(configuration, function, list, MemorySegment.NULL));
+            CudaDevice.check(status, () -> "launch " + kernel + " over " + extent);
         }
     }
 

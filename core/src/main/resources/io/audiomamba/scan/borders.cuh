@@ -44,7 +44,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     int team = threadIdx.x / (TEAM * WARP), teams = blockDim.x / (TEAM * WARP);
     TeamShared& shared = ((TeamShared*)dynamic)[team];
     float4* onTheWay = (float4*)((TeamShared*)dynamic + teams) + threadIdx.x; // (run - 1, 2 TILES, MOST_THREADS)
-    __shared__ float4 throughTeams[TEAMS][2][BORDER_CHANNELS / 4]; // factors, what is added, by all lines of a team
+    __shared__ float4 entering[TEAMS][BORDER_CHANNELS / 4]; // the first of a team's lines
     int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
     int ofTeam = threadIdx.x / WARP % TEAM * WARP_CHANNELS, ofBlock = ofTeam + OWN * quad; // a warp's, a thread's first channel
     int k = blockIdx.y, first = blockIdx.x * BORDER_CHANNELS;
@@ -145,7 +145,9 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     }
     // The product of a line's projections with this matrix has B, or C, in all columns.
     unsigned ofMatrices = quad == MATRICES_QUAD ? ONES & (ADJOINT ? 0xffff0000u : 0xffffu) : 0;
-    float leading = inRegister(LEADING), entering[OWN] = {};
+    float leading = inRegister(LEADING);
+    // Where a warp of a team waits for the warp of the team before that has the same channels.
+    auto barrierOf = [&](int team) { return 1 + TEAMS + team * TEAM + ofTeam / WARP_CHANNELS; };
     const char* own = (const char*)shared.tokens[group] + 2 * ofBlock;
     for (int image = blockIdx.z, begin = 0; image < images;) {
         float factor[NUMBERS], state[NUMBERS] = {};
@@ -166,11 +168,14 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             for (int part = 0; part < STEPS / PART; part++) {
                 waitForCopies();
                 meet(1 + team, TEAM * WARP); // all copies of the team are there, and what the next go over has been read
+                unsigned row[2][INNER / 4];
+                shared.rows.read(part * PART / 2, row); // before the next copies begin
                 copyPart(1 - part);
 #pragma unroll
                 for (int pair = part * PART / 2; pair < (part + 1) * PART / 2; pair++) {
-                    unsigned row[2][INNER / 4];
-                    shared.rows.read(pair, row);
+                    if (pair > part * PART / 2) {
+                        shared.rows.read(pair, row);
+                    }
 #pragma unroll
                     for (int step = 0; step < 2; step++) {
                         uint2 u[2];
@@ -215,43 +220,44 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             added[c] = factor[e + 2] * state[e] + state[e + 2];
         }
         throughGroups(through, added);
-        __syncthreads(); // all have read what teams left before
-        if (group == 7) {
-            throughTeams[team][0][ofBlock / 4] = four(through);
-            throughTeams[team][1][ofBlock / 4] = four(added);
-        }
+        float throughBefore[OWN], addedBefore[OWN]; // by the groups before
 #pragma unroll
         for (int c = 0; c < OWN; c++) {
-            int e = firstOf(c);
-            float before = __shfl_up_sync(~0u, through[c], 4), addedBefore = __shfl_up_sync(~0u, added[c], 4);
-            before = group ? before : 1;
-            addedBefore = group ? addedBefore : 0;
-            state[e + 2] = factor[e] * addedBefore + state[e];
-            factor[e + 2] = factor[e] * before;
-            state[e] = addedBefore;
-            factor[e] = before;
+            throughBefore[c] = __shfl_up_sync(~0u, through[c], 4);
+            addedBefore[c] = __shfl_up_sync(~0u, added[c], 4);
         }
-        __syncthreads();
-        // And over teams.
+        // And from team to team, behind the last to the first, which has the next lines.
         float before[OWN] = {};
-#pragma unroll 1
-        for (int t = 0; t < teams; t++) {
-            float4 f = throughTeams[t][0][ofBlock / 4], y = throughTeams[t][1][ofBlock / 4];
+        if (team > 0 || begin > 0) {
+            await(barrierOf(team));
+            float4 x = entering[team][ofBlock / 4];
 #pragma unroll
             for (int c = 0; c < OWN; c++) {
-                before[c] = t == team ? entering[c] : before[c];
-                entering[c] = number(f, c) * entering[c] + number(y, c);
+                before[c] = number(x, c);
             }
+        }
+        bool last = team == teams - 1;
+        if (!last || begin + together < in.lines()) {
+            int next = last ? 0 : team + 1;
+#pragma unroll
+            for (int c = 0; c < OWN; c++) {
+                added[c] += through[c] * before[c];
+            }
+            if (group == 7) {
+                entering[next][ofBlock / 4] = four(added);
+            }
+            arrive(barrierOf(next));
         }
 #pragma unroll
         for (int c = 0; c < OWN; c++) {
             int e = firstOf(c);
-            state[e] += factor[e] * before[c];
-            state[e + 2] += factor[e + 2] * before[c];
+            float entered = group ? addedBefore[c] + throughBefore[c] * before[c] : before[c];
+            state[e + 2] = factor[e] * entered + state[e];
+            state[e] = entered;
         }
         int line = begin + (team * LINES + 2 * group) * run, toNext = back ? -in.channels : in.channels;
         float* to = states + (long long)(back ? in.lines() - 1 - line : line) * in.channels;
-#pragma unroll 1
+#pragma unroll 4
         for (int i = 0; i < run; i++) {
             float4 x[TILES];
 #pragma unroll
@@ -279,10 +285,6 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             begin = 0;
             image += gridDim.z;
             states += (long long)gridDim.z * DIRECTIONS * in.lines() * in.channels;
-#pragma unroll
-            for (int c = 0; c < OWN; c++) {
-                entering[c] = 0;
-            }
         }
     }
     waitForCopies(); // the last half of a line, which nobody needs

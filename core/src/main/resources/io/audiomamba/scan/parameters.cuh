@@ -12,10 +12,19 @@ extern "C" __global__ void deliver(const float* sums, int blocks, const float* a
     int channel = blockIdx.x * 32 + lane, row = blockIdx.y, k = blockIdx.z;
     bool there = channel < channels;
     awaitPrevious();
+    constexpr int AT_ONCE = 16; // reads that a thread waits for together
     float sum = 0;
-#pragma unroll 4
-    for (int block = warp; block < blocks; block += warps) {
-        sum += there ? sums[((block * 4ll + k) * PARAMETERS + row) * channels + channel] : 0;
+    for (int begin = warp; begin < blocks; begin += AT_ONCE * warps) {
+        float ofBlocks[AT_ONCE];
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            int block = begin + i * warps;
+            ofBlocks[i] = there && block < blocks ? sums[((block * 4ll + k) * PARAMETERS + row) * channels + channel] : 0;
+        }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            sum += ofBlocks[i];
+        }
     }
     ofWarps[warp][lane] = sum;
     __syncthreads();

@@ -63,7 +63,8 @@ struct Operands {
 // of use to the gradient only.
 extern "C" __global__ void prepare(const float* weight, const float* bias, const float* aLogs, const float* skip,
         OfEight* eights, float* skipSum, int* bordersDone, int channels, int images) {
-    letNextBegin();
+    awaitPrevious();
+    letNextBegin(); // what comes next may read what earlier kernels left
     int index = blockIdx.x * blockDim.x + threadIdx.x, all = DIRECTIONS * channels;
     if (index < images) {
         bordersDone[index] = 0;
@@ -172,6 +173,10 @@ constexpr int MOVED = ROWS * COLUMNS * EIGHTS / (DIRECTIONS * WARP);
 struct Patch {
     int image, row, column;
 
+    // Of a block where the grid is of patches: columns, rows, images.
+    __device__ Patch() : image(blockIdx.z), row(blockIdx.y * ROWS), column(blockIdx.x * COLUMNS) {}
+
+    // By number.
     __device__ Patch(const Operands& in, unsigned index) {
         unsigned perImage = in.patches(), perRow = in.width / COLUMNS, ofImage = index % perImage;
         image = index / perImage;

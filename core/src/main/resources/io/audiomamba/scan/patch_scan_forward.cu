@@ -44,7 +44,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
         const float* states, value* y) {
     PatchShared& shared = *(PatchShared*)dynamic;
     int warp = threadIdx.x / WARP, axis = warp % 2, group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
-    Patch patch(in, blockIdx.x);
+    Patch patch;
     int own = patch.own(in);
     Patch::fetch(in, in.tokens + own, shared.tokens[0]);
     Ahead& ahead = shared.ahead[warp];
@@ -52,7 +52,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
     auto eightOf = [&](int turn) { return (axis + turn) % 2 * 2 + warp / 2; };
     Table::Brought brought;
     brought.read(in, patch, warp);
-    if (blockIdx.x < gridDim.x / 16) { // may be here before the last blocks along borders are done, and need not wait for them
+    unsigned block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
+    if (block < gridDim.x * gridDim.y * gridDim.z / 16) { // may be here before the last blocks along borders are done
         in.awaitBorders(patch.image);
     } else {
         awaitPrevious();
@@ -93,13 +94,17 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
                     sums[j][2 * l] = sums[j][2 * l + 1] = 0;
                 }
             }
+            unsigned rowsOf[2][2][INNER / 4]; // of each direction, asked for while the other's are in work
+            shared.tables[axis].rows.read(0, rowsOf[0]);
 #pragma unroll
             for (int pair = 0; pair < STEPS / 2; pair++) {
 #pragma unroll
                 for (int d = 0; d < 2; d++) {
                     const Table& table = shared.tables[axis + 2 * d];
-                    unsigned rows[2][INNER / 4];
-                    table.rows.read(pair, rows);
+                    if (d == 0 || pair + 1 < STEPS / 2) {
+                        shared.tables[axis + 2 * (1 - d)].rows.read(pair + d, rowsOf[1 - d]);
+                    }
+                    const auto& rows = rowsOf[d];
                     float4 matrices[2] = {table.matricesOf(group, pair), table.matricesOf(group + 8, pair)};
 #pragma unroll
                     for (int i = 0; i < 2; i++) {

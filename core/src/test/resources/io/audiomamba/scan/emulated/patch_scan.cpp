@@ -37,7 +37,7 @@ int main(int, char** arguments) {
     prepare();
     launch(alongBorders, threads, ofBorders, [&] { forward::forward_borders(in, states.data(), run, B); });
     overlapped = {states, B, bordersDone.data()};
-    launch({(unsigned)patches, 1, 1}, 128, sizeof(forward::PatchShared),
+    launch({scan.W / 8u, scan.H / 16u, (unsigned)B}, 128, sizeof(forward::PatchShared),
             [&] { forward::forward_patches(in, states.data(), y.begin()); });
     overlapped = {};
     prepare();
