@@ -249,7 +249,7 @@ final class PatchScan {
     }
 
     private static int tables(ScanInputs in) {
-        return DIRECTIONS * (rows(in) + LINES * STEPS / 2 * VECTOR);
+        return DIRECTIONS * (rows(in) + (LINES + 1) * STEPS / 2 * VECTOR);
     }
 
     private static int rows(ScanInputs in) {

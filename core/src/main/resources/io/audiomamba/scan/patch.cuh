@@ -252,24 +252,26 @@ __device__ void deliverTokens(const Operands& in, Sums sums[EIGHTS], const Slab 
                 make_uint4(packed(a.x, a.y), packed(a.z, a.w), packed(b.x, b.y), packed(b.z, b.w));
         if (ZEROS) {
             float4* sum = (float4*)(sums[eight] + 8 * Patch::ownSlot(i));
-            sum[0] = sum[1] = make_float4(0, 0, 0, 0);
+            int other = eight / (EIGHTS / 2); // in this order neighbours are in different banks
+            sum[other] = make_float4(0, 0, 0, 0);
+            sum[1 - other] = make_float4(0, 0, 0, 0);
         }
     }
 }
 
-// Where a lane finds its first line of a patch in direction k, if rows of 8 tokens are `pitch` apart.
+// Where a lane finds its first line of a patch in direction k, if tokens of a row are `width` apart, and rows `pitch`.
 struct Walk {
     int start, step;
 
-    __device__ Walk(int k, int group, int pitch)
-        : start(k % 2 ? group + (k >= 2 ? (STEPS - 1) * pitch : 0) : pitch * group + (k >= 2 ? STEPS - 1 : 0)),
-          step((k % 2 ? pitch : 1) * (k >= 2 ? -1 : 1)) {}
+    __device__ Walk(int k, int group, int pitch, int width = 1)
+        : start(k % 2 ? width * group + (k >= 2 ? (STEPS - 1) * pitch : 0) : pitch * group + (k >= 2 ? (STEPS - 1) * width : 0)),
+          step((k % 2 ? pitch : width) * (k >= 2 ? -1 : 1)) {}
 };
 
 // A patch's projections in one direction.
 struct alignas(16) Table {
     Rows rows;                         // the low rank; 1 twice, for the bias; zeros
-    float4 matrices[STEPS / 2][LINES]; // B, and ln(2) C, of two steps
+    float4 matrices[STEPS / 2][LINES + 1]; // B, and ln(2) C, of two steps; one more, to keep steps in different banks
 
     // Each lane brings one word of the row of each line, at TIMES steps.
     static constexpr int WORDS = INNER / 2, TIMES = STEPS * WORDS / WARP;

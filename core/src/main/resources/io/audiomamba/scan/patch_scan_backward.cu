@@ -348,15 +348,16 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
         brought.read(in, following, k);
         // By way of the tables' memory, for they are made anew: whole rows of tokens, in all directions.
         constexpr int WORDS = DIRECTIONS * GRADIENT_ROW / 2; // of a token
-        static_assert(ROWS * COLUMNS * WORDS * sizeof(unsigned) <= sizeof(shared.tables), "has room");
+        constexpr int WIDTH = WORDS + (WORDS % 8 ? 0 : 4), WIDE_ROW = COLUMNS * WIDTH + 4; // so that lines are in different banks
+        static_assert(ROWS * WIDE_ROW * sizeof(unsigned) <= sizeof(shared.tables), "has room");
         unsigned* words = (unsigned*)shared.tables;
-        Walk tokens(k, group, COLUMNS);
-        unsigned* lanes = words + tokens.start * WORDS + k * GRADIENT_ROW / 2 + quad;
+        Walk tokens(k, group, WIDE_ROW, WIDTH);
+        unsigned* lanes = words + tokens.start + k * GRADIENT_ROW / 2 + quad;
 #pragma unroll
         for (int j = 0; j < STEPS; j++) {
 #pragma unroll
             for (int l = 0; l < 2; l++) {
-                unsigned* to = lanes + (j * tokens.step + l * 8 * COLUMNS) * WORDS;
+                unsigned* to = lanes + j * tokens.step + l * 8 * WIDE_ROW;
                 int pair = quad + FIRST_PAIR;
                 if (pair < GRADIENT_ROW / 2) {
                     float last = projected[j][2 * l + 1] * (pair == GRADIENT_ROW / 2 - 1 ? LN2 : 1); // of C
@@ -369,10 +370,11 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
             }
         }
         __syncthreads();
-        constexpr int VECTORS = COLUMNS * WORDS / 4; // of a row
-        for (int i = threadIdx.x; i < ROWS * VECTORS; i += blockDim.x) {
-            uint4* to = (uint4*)out.projections + patch.token(in, 0, i / VECTORS, 0) * (WORDS / 4);
-            to[i % VECTORS] = ((const uint4*)words)[i];
+        constexpr int VECTORS = WORDS / 4; // of a token
+        for (int i = threadIdx.x; i < ROWS * COLUMNS * VECTORS; i += blockDim.x) {
+            int row = i / (COLUMNS * VECTORS), ofRow = i % (COLUMNS * VECTORS);
+            uint4* to = (uint4*)out.projections + patch.token(in, 0, row, 0) * VECTORS;
+            to[ofRow] = *(const uint4*)(words + row * WIDE_ROW + ofRow / VECTORS * WIDTH + ofRow % VECTORS * 4);
         }
         __syncthreads();
     }
