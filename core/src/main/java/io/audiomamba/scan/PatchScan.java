@@ -233,14 +233,14 @@ final class PatchScan {
 
     static int forwardBytes(ScanInputs in) {
         int ahead = PATCH_WARPS * 2 * (LINES * 8 * Float.BYTES + 8 * weightsOfChannel(in));
-        return tables(in) + 2 * slabs() + 2 * slabs() + ahead;
+        return tables(in) + 2 * slabs() + sums() + ahead;
     }
 
     static int backwardBytes(ScanInputs in) {
         int entering = PATCH_WARPS * 2 * LINES * 8 * Float.BYTES;
         int ahead = fused(in) ? PATCH_WARPS * 8 * ofChannel(in) : 0;
         int held = inner(in) > 8 ? STEPS * PATCH_WARPS * WARP * VECTOR : 0;
-        return tables(in) + 4 * slabs() + 2 * slabs() + entering + ahead + held;
+        return tables(in) + 4 * slabs() + sums() + entering + ahead + held;
     }
 
     /** Of a team of warps that looks for what enters lines: rows and tokens of lines. */
@@ -263,6 +263,10 @@ final class PatchScan {
 
     private static int weightsOfChannel(ScanInputs in) {
         return inner(in) * Short.BYTES + (fused(in) ? Float.BYTES : VECTOR);
+    }
+
+    private static int sums() {
+        return CHANNELS / 8 * (2 * (ROWS * (COLUMNS + 1) + 4) + 2) * VECTOR;
     }
 
     private static int slabs() {

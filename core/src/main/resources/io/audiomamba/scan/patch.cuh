@@ -160,10 +160,20 @@ constexpr int PITCH = COLUMNS + 1;
 constexpr int SLOTS = ROWS * PITCH;
 constexpr int SECOND = 8 * PITCH; // from a lane's first line to its second, in slots, along rows as along columns
 
-// 8 channels of a patch's tokens, and float32 sums for them; a little longer, so that of four neighbours all, or two, lie in
-// different banks.
+// 8 channels of a patch's tokens; a little longer, so that four neighbours lie in different banks.
 typedef Eight Slab[SLOTS + 2];
-typedef float Sums[SLOTS * 8 + 16];
+
+// Float32 sums for them: of the first 4 channels, and behind those of the others; both a little longer, for the same reason.
+struct Sums {
+    static constexpr int HALF = SLOTS + 4;
+    float4 of[2 * HALF + 2];
+
+    // Those of a lane's two channels.
+    __device__ float2* at(int slot) {
+        int quad = threadIdx.x % 4;
+        return (float2*)(of + quad / 2 * HALF + slot) + quad % 2;
+    }
+};
 
 // Tokens of a patch of which a thread moves 8 channels between memories: neighbouring threads neighbouring channels, so that
 // they move whole sectors of memory.
@@ -232,30 +242,23 @@ __device__ float4 withSkip(float4 sum, float4 weights, unsigned first, unsigned 
 }
 
 // Stores, at `own`, a thread's own channels of its tokens, when all threads of the block have come here: sums, and what the
-// skip connection, whose weights begin at `skip`, makes of values. Leaves zeros as sums if asked to.
-template <bool ZEROS>
+// skip connection, whose weights begin at `skip`, makes of values.
 __device__ void deliverTokens(const Operands& in, Sums sums[EIGHTS], const Slab values[EIGHTS], const float* skip, value* own) {
     int eight = Patch::ownEight();
     float4 first = readNow(skip + 8 * eight), last = readNow(skip + 8 * eight + 4), found[MOVED][2];
     __syncthreads();
 #pragma unroll
     for (int i = 0; i < MOVED; i++) {
-        const float4* sum = (const float4*)(sums[eight] + 8 * Patch::ownSlot(i));
+        const float4* sum = sums[eight].of + Patch::ownSlot(i);
         uint4 x = *(const uint4*)&values[eight][Patch::ownSlot(i)];
         found[i][0] = withSkip(sum[0], first, x.x, x.y);
-        found[i][1] = withSkip(sum[1], last, x.z, x.w);
+        found[i][1] = withSkip(sum[Sums::HALF], last, x.z, x.w);
     }
 #pragma unroll
     for (int i = 0; i < MOVED; i++) { // behind all that is read: loads do not overtake stores
         float4 a = found[i][0], b = found[i][1];
         *(uint4*)(own + i * Patch::toNextOwn(in)) =
                 make_uint4(packed(a.x, a.y), packed(a.z, a.w), packed(b.x, b.y), packed(b.z, b.w));
-        if (ZEROS) {
-            float4* sum = (float4*)(sums[eight] + 8 * Patch::ownSlot(i));
-            int other = eight / (EIGHTS / 2); // in this order neighbours are in different banks
-            sum[other] = make_float4(0, 0, 0, 0);
-            sum[1 - other] = make_float4(0, 0, 0, 0);
-        }
     }
 }
 

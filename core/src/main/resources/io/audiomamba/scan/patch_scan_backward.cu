@@ -57,7 +57,7 @@ struct Ahead { // in registers: shared memory would not be enough for two blocks
 struct PatchShared {
     Table tables[DIRECTIONS];
     Slab tokens[2][EIGHTS], gradY[2][EIGHTS]; // one in work, one on its way
-    Sums gradTokens[EIGHTS]; // zeros but for the patch in work
+    Sums gradTokens[EIGHTS];
     Entering entering[DIRECTIONS];
 #if FUSED
     Ahead ahead[DIRECTIONS];
@@ -135,9 +135,6 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
     // The product with this matrix (4 numbers of B and 4 of C, 8) adds up each.
     constexpr int OF_B = FUSED ? R % 8 : 0;
     float ofMatrices[2] = {inRegister(group == OF_B), inRegister(group == OF_B + 1)};
-    for (int i = threadIdx.x; i < (int)(sizeof(shared.gradTokens) / sizeof(float)); i += blockDim.x) {
-        ((float*)shared.gradTokens)[i] = 0;
-    }
     // Begin to copy what enters lines, each lane 4 numbers of one; `from` is where this one's begin.
     Entering& entering = shared.entering[k];
     auto fetchStates = [&](int from) { copyLater(entering.states + 4 * lane, states + (unsigned)from); };
@@ -239,7 +236,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 fetchAdjoints(enteringThen);
                 commitCopies();
                 int toGradY = (const char*)shared.gradY - (const char*)shared.tokens;
-                char* sum = (char*)(shared.gradTokens[eight] + 8 * (walk.start + (STEPS - 1) * walk.step) + 2 * quad);
+                char* sum = (char*)shared.gradTokens[eight].at(walk.start + (STEPS - 1) * walk.step);
                 float gradA[2] = {}, gradWeights[2][4] = {};
                 float ofDecay[2] = {inRegister(LN2 * a[0]), inRegister(LN2 * a[1])};
                 // A step's operands are read before the step before it stores its own: loads do not overtake stores.
@@ -250,7 +247,10 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                     const char* g = u + toGradY;
                     us[0] = *(const unsigned*)u, us[1] = *(const unsigned*)(u + SECOND * sizeof(Eight));
                     gs[0] = *(const unsigned*)g, gs[1] = *(const unsigned*)(g + SECOND * sizeof(Eight));
-                    soFar[0] = *(float2*)sum, soFar[1] = *(float2*)(sum + SECOND * 8 * sizeof(float));
+                    soFar[0] = soFar[1] = make_float2(0, 0);
+                    if (turn > 0) { // others were here
+                        soFar[0] = *(float2*)sum, soFar[1] = *(float2*)(sum + SECOND * sizeof(float4));
+                    }
                 };
                 if (turn > 0) {
                     await(barrierOf(turn, k));
@@ -288,7 +288,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                         char* to = sum;
                         if (j > 0) {
                             u -= stride;
-                            sum -= 2 * stride;
+                            sum -= stride;
                             readStep();
                             if (i == 0) {
                                 matrices[0] = table.matricesOf(group, pair - 1);
@@ -296,7 +296,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                             }
                         }
                         *(float2*)to = make_float2(fed[0], fed[1]);
-                        *(float2*)(to + SECOND * 8 * sizeof(float)) = make_float2(fed[2], fed[3]);
+                        *(float2*)(to + SECOND * sizeof(float4)) = make_float2(fed[2], fed[3]);
                         unsigned xs[2] = {packed(gradX[0], gradX[1]), packed(gradX[2], gradX[3])}; // of a line each
                         multiplyAdd(projected[j], gradB[0], gradB[1], gradC[0], gradC[1], ofMatrices[0], ofMatrices[1]);
 #if FUSED
@@ -340,7 +340,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, 2) backward_patc
                 atomicAdd(out.parameters + (ofBlock + SKIP * in.channels + first + 8 * k + group),
                         group % 2 ? gradSkip[1] : gradSkip[0]);
             }
-            deliverTokens<true>(in, shared.gradTokens, shared.gradY[buffer], in.skip + first, out.tokens + own);
+            deliverTokens(in, shared.gradTokens, shared.gradY[buffer], in.skip + first, out.tokens + own);
             own = ownThen;
             buffer = 1 - buffer;
             line = lineThen;

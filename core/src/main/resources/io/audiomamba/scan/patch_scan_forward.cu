@@ -124,8 +124,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
                     }
                 }
             }
-            float* to = shared.y[eight] + 8 * walk.start + 2 * quad;
-            auto sum = [&](int j, int l) { return (float2*)(to + 8 * (j * walk.step + l * SECOND)); };
+            float2* to = shared.y[eight].at(walk.start);
+            auto sum = [&](int j, int l) { return to + 2 * (j * walk.step + l * SECOND); };
             if (turn) { // the other axis was here
 #pragma unroll
                 for (int i = 0; i < 2 * STEPS; i++) {
@@ -142,7 +142,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
                 meet(1 + warp / 2, 2 * WARP); // the two that change places
             }
         }
-        deliverTokens<false>(in, shared.y, shared.tokens[buffer], in.skip + first, y + own + first);
+        deliverTokens(in, shared.y, shared.tokens[buffer], in.skip + first, y + own + first);
     }
     awaitPrevious(); // for those behind, which rely on it
 }
