@@ -43,7 +43,7 @@ static_assert(sizeof(PatchShared) == SHARED_BYTES, "as PatchScan has it");
 extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 4) forward_patches(Operands in,
         const float* states, value* y) {
     PatchShared& shared = *(PatchShared*)dynamic;
-    int warp = threadIdx.x / WARP, axis = warp % 2, group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
+    int warp = threadIdx.x / WARP, axis = warp % 2, group = threadIdx.x % WARP / 4;
     Patch patch;
     int own = patch.own(in);
     Patch::fetch(in, in.tokens + own, shared.tokens[0]);
@@ -62,6 +62,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
     shared.tables[warp].fill(brought);
     waitForCopies();
     Walk walk(axis, group, PITCH);
+    int lane = threadIdx.x % WARP; // has a row of the matrices that are two steps of tokens
+    int row = Walk(axis, lane % 8, PITCH).start + lane / 8 % 2 * SECOND + lane / 16 * walk.step;
     float leading = inRegister(LEADING);
 #pragma unroll 1
     for (int first = 0; first < in.channels; first += CHANNELS) {
@@ -75,7 +77,7 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
         for (int turn = 0; turn < 2; turn++) {
             int eight = eightOf(turn);
             float h[2][4], sums[STEPS][4];
-            unsigned u[STEPS][2];
+            unsigned u[STEPS / 2][4]; // of both lines in two steps
             Channels channels[2];
 #pragma unroll
             for (int d = 0; d < 2; d++) {
@@ -85,14 +87,13 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
             if (more || turn == 0) {
                 ahead.fetch(in, axis, first + (turn ? CHANNELS : 0) + 8 * eightOf(turn + 1), lines);
             }
-            const Eight* from = shared.tokens[buffer][eight] + walk.start;
+#pragma unroll
+            for (int pair = 0; pair < STEPS / 2; pair++) {
+                loadMatrices(u[pair], shared.tokens[buffer][eight][row + 2 * pair * walk.step].of);
+            }
 #pragma unroll
             for (int j = 0; j < STEPS; j++) {
-#pragma unroll
-                for (int l = 0; l < 2; l++) {
-                    u[j][l] = ((const unsigned*)(from + j * walk.step + l * SECOND))[quad];
-                    sums[j][2 * l] = sums[j][2 * l + 1] = 0;
-                }
+                sums[j][0] = sums[j][1] = sums[j][2] = sums[j][3] = 0;
             }
             unsigned rowsOf[2][2][INNER / 4]; // of each direction, asked for while the other's are in work
             shared.tables[axis].rows.read(0, rowsOf[0]);
@@ -115,7 +116,8 @@ extern "C" __global__ void __launch_bounds__(DIRECTIONS * WARP, INNER > 8 ? 3 : 
                         project(rows[i], channels[d].weights, s);
 #pragma unroll
                         for (int v = 0; v < 4; v++) {
-                            float x = v % 2 ? high(u[at][v / 2]) : low(u[at][v / 2]);
+                            unsigned both = u[at / 2][at % 2 * 2 + v / 2];
+                            float x = v % 2 ? high(both) : low(both);
                             s[v] = softplus2(s[v], leading);
                             float a = v % 2 ? channels[d].a.y : channels[d].a.x;
                             h[d][v] = exp2Fast(a * s[v]) * h[d][v] + s[v] * x * b[v / 2];
