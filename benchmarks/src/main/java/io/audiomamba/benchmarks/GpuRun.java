@@ -20,10 +20,11 @@ import io.audiomamba.torch.GradientTape;
 import io.audiomamba.train.AdamW;
 import io.audiomamba.train.FlatParameters;
 import io.audiomamba.train.Recipe;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
-import java.util.stream.DoubleStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.DeviceOptional;
@@ -57,6 +58,8 @@ public final class GpuRun {
     /** At least: for the GPU, and for Java's compiler, which waits for some hundred launches. */
     private static final int WARM_UP_RUNS = 5;
     private static final double WARM_UP_MILLISECONDS = 500;
+    /** At least: at its limit of power a GPU's clock goes down and up again about once in a second. */
+    private static final double MEASURED_MILLISECONDS = 1000;
     private static final int IN_A_ROW = 20;
     private static final int ROWS = 5;
 
@@ -195,14 +198,20 @@ public final class GpuRun {
         return median(runs, body);
     }
 
-    /** Milliseconds. */
+    /** Milliseconds, of {@code runs} or more. */
     private static double median(int runs, Runnable body) {
-        double warmUp = 0;
-        for (int i = 0; i < WARM_UP_RUNS || warmUp < WARM_UP_MILLISECONDS; i++) {
-            warmUp += milliseconds(body);
+        milliseconds(body, WARM_UP_RUNS, WARM_UP_MILLISECONDS);
+        List<Double> times = milliseconds(body, runs, MEASURED_MILLISECONDS);
+        return times.stream().sorted().skip(times.size() / 2).findFirst().orElseThrow();
+    }
+
+    /** Of each run, until there are {@code runs} that have taken {@code atLeast} milliseconds together. */
+    private static List<Double> milliseconds(Runnable body, int runs, double atLeast) {
+        List<Double> times = new ArrayList<>();
+        for (double all = 0; times.size() < runs || all < atLeast; all += times.getLast()) {
+            times.add(milliseconds(body));
         }
-        return DoubleStream.generate(() -> milliseconds(body)).limit(runs).sorted().skip(runs / 2).findFirst()
-                .getAsDouble();
+        return times;
     }
 
     private static double milliseconds(Runnable body) {
