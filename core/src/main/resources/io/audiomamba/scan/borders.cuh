@@ -13,7 +13,7 @@ constexpr int ABREAST = TEAM * WARP / LINES; // threads that copy one line, each
 // its numbers, number 4 t + 2 line + i is of its channel 2 t + i.
 constexpr int OWN = WARP_CHANNELS / 4, TILES = OWN / 2, NUMBERS = 2 * OWN;
 constexpr int PART = STEPS / 2; // tokens of a line that come together
-constexpr int TIMES = 4;        // that teams go over lines before what they have told one another is overwritten
+constexpr int ROUNDS = 4;       // of all teams over lines before what they have told one another is overwritten
 
 // What a team needs of its lines: half of each is in work, the other half on its way.
 struct TeamShared {
@@ -45,7 +45,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     int team = threadIdx.x / (TEAM * WARP), teams = blockDim.x / (TEAM * WARP);
     TeamShared& shared = ((TeamShared*)dynamic)[team];
     float4* onTheWay = (float4*)((TeamShared*)dynamic + teams) + threadIdx.x; // (run - 1, 2 TILES, MOST_THREADS)
-    __shared__ float4 leaving[TIMES][TEAMS][BORDER_CHANNELS / 4]; // a team's lines, for the team behind it
+    __shared__ float4 leaving[ROUNDS][TEAMS][BORDER_CHANNELS / 4]; // a team's lines, for the team behind it
     int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
     int ofTeam = threadIdx.x / WARP % TEAM * WARP_CHANNELS, ofBlock = ofTeam + OWN * quad; // a warp's, a thread's first channel
     int k = blockIdx.y, first = blockIdx.x * BORDER_CHANNELS;
@@ -150,8 +150,8 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     // Where a warp of a team waits for the warp of the team before that has the same channels.
     auto barrierOf = [&](int team) { return 1 + TEAMS + team * TEAM + ofTeam / WARP_CHANNELS; };
     const char* own = (const char*)shared.tokens[group] + 2 * ofBlock;
-    for (int image = blockIdx.z, begin = 0, time = 0; image < images;) {
-        if (time > 0 && time % (TIMES / 2) == 0) {
+    for (int image = blockIdx.z, begin = 0, round = 0; image < images;) {
+        if (round > 0 && round % (ROUNDS / 2) == 0) {
             __syncthreads(); // so that all have read what is overwritten from here on
         }
         float factor[NUMBERS], state[NUMBERS] = {};
@@ -234,7 +234,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
         float before[OWN] = {};
         if (team > 0 || begin > 0) {
             await(barrierOf(team));
-            float4 x = leaving[(team > 0 ? time : time - 1) % TIMES][(team > 0 ? team : teams) - 1][ofBlock / 4];
+            float4 x = leaving[(team > 0 ? round : round - 1) % ROUNDS][(team > 0 ? team : teams) - 1][ofBlock / 4];
 #pragma unroll
             for (int c = 0; c < OWN; c++) {
                 before[c] = number(x, c);
@@ -247,7 +247,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
                 added[c] += through[c] * before[c];
             }
             if (group == 7) {
-                leaving[time % TIMES][team][ofBlock / 4] = four(added);
+                leaving[round % ROUNDS][team][ofBlock / 4] = four(added);
             }
             arrive(barrierOf(last ? 0 : team + 1));
         }
@@ -283,10 +283,10 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             to += toNext;
         }
         begin += together;
-        time++;
+        round++;
         if (begin >= in.lines()) {
             blockDone(in.bordersDone + image);
-            begin = time = 0;
+            begin = round = 0;
             image += gridDim.z;
             states += (long long)gridDim.z * DIRECTIONS * in.lines() * in.channels;
         }
