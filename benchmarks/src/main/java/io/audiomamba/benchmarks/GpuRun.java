@@ -46,7 +46,7 @@ import org.bytedeco.pytorch.global.torch_cuda;
  *   GpuRun audio:VARIANT …             the same as it is trained on sound: log-mels of 10 s, token-semantic head
  * </pre>
  *
- * All but the front end is also recorded and repeated as a whole.
+ * All but the front end is also recorded and repeated as a whole. Medians are of RUNS or more, for a second at least.
  */
 public final class GpuRun {
 

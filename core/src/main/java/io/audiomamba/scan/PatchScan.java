@@ -27,6 +27,7 @@ final class PatchScan {
     private static final int LINES = 16;
     private static final int ROWS = 16;
     private static final int COLUMNS = 8;
+    private static final int SLOTS = ROWS * (COLUMNS + 1);
     private static final int CHANNELS = 32;
     private static final int PATCH_WARPS = 4;
     private static final int WARP = 32;
@@ -78,8 +79,8 @@ final class PatchScan {
         Tensor bordersDone = torch.empty(new long[] {in.batch()},
                 in.dtBias().options().dtype(new ScalarTypeOptional(ScalarType.Int)), null);
         module.launchEarly("prepare", Extent.forEach(Math.max(in.dtBias().numel() * inner(in), in.batch())),
-                in.dtWeight(),
-                in.dtBias(), in.aLogs(), in.skip(), prepared, skip, bordersDone, in.channels(), in.batch());
+                in.dtWeight(), in.dtBias(), in.aLogs(), in.skip(), prepared, skip, bordersDone, in.channels(),
+                in.batch());
         operands = new Struct(List.of(in.tokens(), in.projections(), prepared, skip, bordersDone), in.height(),
                 in.width(), in.channels());
     }
@@ -270,10 +271,10 @@ final class PatchScan {
     }
 
     private static int sums() {
-        return CHANNELS / 8 * (2 * (ROWS * (COLUMNS + 1) + 4) + 2) * VECTOR;
+        return CHANNELS / 8 * (2 * (SLOTS + 4) + 2) * VECTOR;
     }
 
     private static int slabs() {
-        return CHANNELS / 8 * (ROWS * (COLUMNS + 1) + 2) * VECTOR;
+        return CHANNELS / 8 * (SLOTS + 2) * VECTOR;
     }
 }

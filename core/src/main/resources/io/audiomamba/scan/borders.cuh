@@ -150,7 +150,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     // Where a warp of a team waits for the warp of the team before that has the same channels.
     auto barrierOf = [&](int team) { return 1 + TEAMS + team * TEAM + ofTeam / WARP_CHANNELS; };
     const char* own = (const char*)shared.tokens[group] + 2 * ofBlock;
-    for (int image = blockIdx.z, begin = 0, round = 0; image < images;) {
+    for (int image = blockIdx.z, round = 0; image < images;) {
         if (round > 0 && round % (ROUNDS / 2) == 0) {
             __syncthreads(); // so that all have read what is overwritten from here on
         }
@@ -232,7 +232,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
         }
         // And from team to team, behind the last to the first, which has the next lines.
         float before[OWN] = {};
-        if (team > 0 || begin > 0) {
+        if (team > 0 || round > 0) {
             await(barrierOf(team));
             float4 x = leaving[(team > 0 ? round : round - 1) % ROUNDS][(team > 0 ? team : teams) - 1][ofBlock / 4];
 #pragma unroll
@@ -240,8 +240,8 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
                 before[c] = number(x, c);
             }
         }
-        bool last = team == teams - 1;
-        if (!last || begin + together < in.lines()) {
+        bool last = team == teams - 1, lastRound = (round + 1) * together >= in.lines();
+        if (!last || !lastRound) {
 #pragma unroll
             for (int c = 0; c < OWN; c++) {
                 added[c] += through[c] * before[c];
@@ -258,7 +258,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             state[e + 2] = factor[e] * entered + state[e];
             state[e] = entered;
         }
-        int line = begin + (team * LINES + 2 * group) * run, toNext = back ? -in.channels : in.channels;
+        int line = round * together + (team * LINES + 2 * group) * run, toNext = back ? -in.channels : in.channels;
         float* to = states + (long long)(back ? in.lines() - 1 - line : line) * in.channels;
 #pragma unroll 4
         for (int i = 0; i < run; i++) {
@@ -282,11 +282,10 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             }
             to += toNext;
         }
-        begin += together;
         round++;
-        if (begin >= in.lines()) {
+        if (lastRound) {
             blockDone(in.bordersDone + image);
-            begin = round = 0;
+            round = 0;
             image += gridDim.z;
             states += (long long)gridDim.z * DIRECTIONS * in.lines() * in.channels;
         }

@@ -25,6 +25,8 @@ class NativeLibraryTest {
                 .hasMessage(lack);
         assertThatThrownBy(() -> NativeLibrary.call(two, MemorySegment.NULL, 1))
                 .isInstanceOf(EnvironmentException.class).hasMessage(lack);
+        assertThatThrownBy(() -> NativeLibrary.call(() -> (int) two.invokeExact(MemorySegment.NULL, 1)))
+                .isInstanceOf(EnvironmentException.class).hasMessage(lack);
     }
 
     @Test
@@ -33,7 +35,9 @@ class NativeLibraryTest {
             MethodHandle function = NativeLibrary
                     .firstOf("libaudiomamba-none.so.1", "libc.so.6", "libSystem.B.dylib", "msvcrt.dll")
                     .function("atoi", ADDRESS);
-            assertThat(NativeLibrary.call(function, arena.allocateFrom("42"))).isEqualTo(42);
+            MemorySegment number = arena.allocateFrom("42");
+            assertThat(NativeLibrary.call(function, number)).isEqualTo(42);
+            assertThat(NativeLibrary.call(() -> (int) function.invokeExact(number))).isEqualTo(42);
         }
     }
 
