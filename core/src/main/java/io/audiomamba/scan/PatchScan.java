@@ -32,14 +32,13 @@ final class PatchScan {
     private static final int PATCH_WARPS = 4;
     private static final int WARP = 32;
     /**
-     * As in {@code borders.cuh}: warps of a block, at most, channels of one, what a thread remembers of a line, in bytes, its
-     * lines at most, and the rounds of all teams before what they have told one another is overwritten.
+     * As in {@code borders.cuh}: warps of a block, at most, channels of one, what a thread remembers of a line, in bytes, and its
+     * lines at most.
      */
     private static final int BORDER_WARPS = 8;
     private static final int WARP_CHANNELS = 16;
     private static final int REMEMBERED = 64;
     private static final int LONGEST_RUN = 4;
-    private static final int ROUNDS = 4;
     /** B, C, and no more than 16 columns in all: above, the low rank's gradients do not fit. */
     private static final int HIGHEST_FUSED_RANK = 14;
     /** Above, tables do not, nor do they fill by whole warps. */
@@ -152,7 +151,7 @@ final class PatchScan {
     record Borders(ScanInputs in, int run, int teams) {
 
         /** Shared memory that the kernels themselves declare, in bytes. */
-        private static final int DECLARED = ROUNDS * BORDER_WARPS * WARP_CHANNELS * Float.BYTES;
+        private static final int DECLARED = BORDER_WARPS * WARP_CHANNELS * Float.BYTES;
 
         static Borders of(ScanInputs in) {
             int run = Math.min(LONGEST_RUN, Math.ceilDiv(lines(in), LINES));

@@ -13,7 +13,6 @@ constexpr int ABREAST = TEAM * WARP / LINES; // threads that copy one line, each
 // its numbers, number 4 t + 2 line + i is of its channel 2 t + i.
 constexpr int OWN = WARP_CHANNELS / 4, TILES = OWN / 2, NUMBERS = 2 * OWN;
 constexpr int PART = STEPS / 2; // tokens of a line that come together
-constexpr int ROUNDS = 4;       // of all teams over lines before what they have told one another is overwritten
 
 // What a team needs of its lines: half of each is in work, the other half on its way.
 struct TeamShared {
@@ -45,7 +44,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     int team = threadIdx.x / (TEAM * WARP), teams = blockDim.x / (TEAM * WARP);
     TeamShared& shared = ((TeamShared*)dynamic)[team];
     float4* onTheWay = (float4*)((TeamShared*)dynamic + teams) + threadIdx.x; // (run - 1, 2 TILES, MOST_THREADS)
-    __shared__ float4 leaving[ROUNDS][TEAMS][BORDER_CHANNELS / 4]; // a team's lines, for the team behind it
+    __shared__ float4 entering[TEAMS][BORDER_CHANNELS / 4]; // the first of a team's lines
     int group = threadIdx.x % WARP / 4, quad = threadIdx.x % 4;
     int ofTeam = threadIdx.x / WARP % TEAM * WARP_CHANNELS, ofBlock = ofTeam + OWN * quad; // a warp's, a thread's first channel
     int k = blockIdx.y, first = blockIdx.x * BORDER_CHANNELS;
@@ -129,6 +128,11 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
         __syncthreads();
     }
     copyPart(0);
+    // That compute-sanitizer's racecheck can follow who waits for whom: it counts barriers, and takes what a warp has written for
+    // seen only by warps that have passed more of them. So each team is one ahead of the team that hands on to it.
+    for (int i = 0; i < team; i++) {
+        meet(1 + team, TEAM * WARP);
+    }
 
     awaitPrevious(); // which prepared parameters
     letNextBegin();
@@ -150,10 +154,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     // Where a warp of a team waits for the warp of the team before that has the same channels.
     auto barrierOf = [&](int team) { return 1 + TEAMS + team * TEAM + ofTeam / WARP_CHANNELS; };
     const char* own = (const char*)shared.tokens[group] + 2 * ofBlock;
-    for (int image = blockIdx.z, round = 0; image < images;) {
-        if (round > 0 && round % (ROUNDS / 2) == 0) {
-            __syncthreads(); // so that all have read what is overwritten from here on
-        }
+    for (int image = blockIdx.z, begin = 0; image < images;) {
         float factor[NUMBERS], state[NUMBERS] = {};
 #pragma unroll
         for (int e = 0; e < NUMBERS; e++) {
@@ -232,24 +233,25 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
         }
         // And from team to team, behind the last to the first, which has the next lines.
         float before[OWN] = {};
-        if (team > 0 || round > 0) {
+        if (team > 0 || begin > 0) {
             await(barrierOf(team));
-            float4 x = leaving[(team > 0 ? round : round - 1) % ROUNDS][(team > 0 ? team : teams) - 1][ofBlock / 4];
+            float4 x = entering[team][ofBlock / 4];
 #pragma unroll
             for (int c = 0; c < OWN; c++) {
                 before[c] = number(x, c);
             }
         }
-        bool last = team == teams - 1, lastRound = (round + 1) * together >= in.lines();
-        if (!last || !lastRound) {
+        bool last = team == teams - 1;
+        if (!last || begin + together < in.lines()) {
+            int next = last ? 0 : team + 1;
 #pragma unroll
             for (int c = 0; c < OWN; c++) {
                 added[c] += through[c] * before[c];
             }
             if (group == 7) {
-                leaving[round % ROUNDS][team][ofBlock / 4] = four(added);
+                entering[next][ofBlock / 4] = four(added);
             }
-            arrive(barrierOf(last ? 0 : team + 1));
+            arrive(barrierOf(next));
         }
 #pragma unroll
         for (int c = 0; c < OWN; c++) {
@@ -258,7 +260,7 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             state[e + 2] = factor[e] * entered + state[e];
             state[e] = entered;
         }
-        int line = round * together + (team * LINES + 2 * group) * run, toNext = back ? -in.channels : in.channels;
+        int line = begin + (team * LINES + 2 * group) * run, toNext = back ? -in.channels : in.channels;
         float* to = states + (long long)(back ? in.lines() - 1 - line : line) * in.channels;
 #pragma unroll 4
         for (int i = 0; i < run; i++) {
@@ -282,10 +284,10 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
             }
             to += toNext;
         }
-        round++;
-        if (lastRound) {
+        begin += together;
+        if (begin >= in.lines()) {
             blockDone(in.bordersDone + image);
-            round = 0;
+            begin = 0;
             image += gridDim.z;
             states += (long long)gridDim.z * DIRECTIONS * in.lines() * in.channels;
         }

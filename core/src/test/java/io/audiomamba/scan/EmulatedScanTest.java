@@ -43,10 +43,7 @@ class EmulatedScanTest {
     @TempDir
     private Path folder;
 
-    /**
-     * Fused in one tile and in two, and not fused; more patches than blocks; along the borders several images, and more rounds
-     * than what teams have told one another is kept for.
-     */
+    /** Fused in one tile and in two, and not fused; more patches than blocks; along the borders several images, and rounds. */
     @ParameterizedTest
     @CsvSource({"6,thread,late,1,80,128,32,1", "12,address,early,2,80,64,32,7", "14,thread,early,1,16,16,32,2",
             "24,address,late,1,48,16,64,2", "24,thread,late,3,16,16,64,1", "6,thread,late,3,16,8,64,2",
