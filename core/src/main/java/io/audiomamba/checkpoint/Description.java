@@ -62,7 +62,7 @@ public record Description(ModelConfig model, String frontEnd, List<String> label
         require(new HashSet<>(labels).size() == labels.size() && labels.stream().noneMatch(String::isBlank),
                 "its labels are not all different and not blank");
         require(temperature > 0 && Double.isFinite(temperature), "its temperature is " + temperature);
-        require(frontEndOf(model.input()).equals(frontEnd),
+        require(List.of(frontEndOf(model.input()), trainedFrontEndOf(model.input())).contains(frontEnd),
                 "its model is fed by '" + model.input() + "' but its front end is '" + frontEnd + "'");
     }
 
@@ -81,6 +81,11 @@ public record Description(ModelConfig model, String frontEnd, List<String> label
             case FILTER_BANK -> KaldiFbank.NAME;
             case IMAGE -> FrontEnd.NONE;
         };
+    }
+
+    /** The same for a model that is trained here, on sounds that fill its window. */
+    public static String trainedFrontEndOf(InputKind input) {
+        return input == InputKind.FILTER_BANK ? KaldiFbank.REPEATING : frontEndOf(input);
     }
 
     /** This description with more, or other, entries of {@code provenance}. */

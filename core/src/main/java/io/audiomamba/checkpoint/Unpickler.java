@@ -60,11 +60,15 @@ final class Unpickler {
     private static final ValueLayout.OfDouble BIG_DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED
             .withOrder(ByteOrder.BIG_ENDIAN);
 
+    /** Checkpoints hold some thousands; a byte or two make one, which takes up to a hundred here. */
+    private static final int MOST_OBJECTS = 1_000_000;
+
     private final MemorySegment bytes;
     private final Function<List<?>, ?> storages;
     private long position;
     /** Elements of lists and dicts that were made of others, of which a few bytes can copy any number. */
     private long copied;
+    private int collections;
     private List<Object> stack = new ArrayList<>();
     private Map<Integer, Object> memo = new HashMap<>();
 
@@ -142,10 +146,10 @@ final class Unpickler {
             case 'e', 0x90 -> append(popToMark());
             case 's' -> put(popMany(2));
             case 'u' -> put(popToMark());
-            case 'q' -> memo.put(next(), stack.getLast());
-            case 'r' -> memo.put(take(4).get(INT, 0), stack.getLast());
-            case 'p' -> memo.put(Integer.valueOf(line()), stack.getLast());
-            case 0x94 -> memo.put(memo.size(), stack.getLast());
+            case 'q' -> remember(next());
+            case 'r' -> remember(take(4).get(INT, 0));
+            case 'p' -> remember(Integer.parseInt(line()));
+            case 0x94 -> remember(memo.size());
             case 'h' -> push(remembered(next()));
             case 'j' -> push(remembered(take(4).get(INT, 0)));
             case 'g' -> push(remembered(Integer.parseInt(line())));
@@ -247,9 +251,12 @@ final class Unpickler {
         return map;
     }
 
-    /** A collection as a key would have to be hashed: a nest of references to itself makes that endless. */
+    /**
+     * A collection as a key would have to be hashed, which a nest of references to itself makes endless; and so would a long
+     * number, as often as it is used.
+     */
     private static Object key(Object key) {
-        return key instanceof Map || key instanceof List ? new Object() : key;
+        return key instanceof Map || key instanceof List || key instanceof BigInteger ? new Object() : key;
     }
 
     @SuppressWarnings("unchecked")
@@ -275,7 +282,17 @@ final class Unpickler {
     }
 
     private void push(Object value) {
+        if ((value instanceof Map || value instanceof List) && ++collections > MOST_OBJECTS) {
+            throw new BadPickleException("its pickle makes more dicts, lists and tuples than any model");
+        }
         stack.add(value);
+    }
+
+    private void remember(int index) {
+        if (memo.size() == MOST_OBJECTS) {
+            throw new BadPickleException("its pickle refers to more objects than any model");
+        }
+        memo.put(index, stack.getLast());
     }
 
     private Object pop() {

@@ -21,8 +21,15 @@ public sealed interface FrontEnd permits LogMel, KaldiFbank {
     /** The longest sound, in samples, that becomes one image. */
     int windowSamples();
 
-    /** Brings a sound that is shorter than a window to a length that {@link #apply} takes, as in training. */
+    /**
+     * Brings a sound that is shorter than a window to a length that {@link #apply} takes, as in training.
+     *
+     * @param samples one or more
+     */
     float[] fit(float[] samples);
+
+    /** By how much the image grows where a sound is 1 dB louder. */
+    double perDecibel();
 
     /**
      * @param waveforms (B, samples) of this front end's sample rate, float32, nominally in [-1, 1]
@@ -47,11 +54,12 @@ public sealed interface FrontEnd permits LogMel, KaldiFbank {
     static FrontEnd named(String name, Device device, ScalarType precision) {
         return switch (name) {
             case LogMel.NAME -> new LogMel(device, precision);
-            case KaldiFbank.NAME -> new KaldiFbank(device, precision);
+            case KaldiFbank.NAME -> new KaldiFbank(device, precision, false);
+            case KaldiFbank.REPEATING -> new KaldiFbank(device, precision, true);
             case NONE -> throw new ConfigurationException("A model of images cannot hear: it is a start for a training"
                     + " (audiomamba train --init).");
             default -> throw new ConfigurationException("There is no front end '" + name + "'; known are "
-                    + String.join(", ", List.of(LogMel.NAME, KaldiFbank.NAME)) + ".");
+                    + String.join(", ", List.of(LogMel.NAME, KaldiFbank.NAME, KaldiFbank.REPEATING)) + ".");
         };
     }
 }

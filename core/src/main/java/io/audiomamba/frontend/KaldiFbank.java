@@ -23,6 +23,8 @@ public final class KaldiFbank implements FrontEnd {
 
     /** See {@link FrontEnd#name()}. */
     public static final String NAME = "kaldi-fbank";
+    /** The name of the one whose {@link #fit} repeats a short sound, as models hear it that are trained here. */
+    public static final String REPEATING = "kaldi-fbank-repeating";
     /** Mel bins. */
     public static final int BINS = 128;
     /** Frames of an image. */
@@ -42,21 +44,23 @@ public final class KaldiFbank implements FrontEnd {
 
     private final Tensor hann;
     private final Tensor filters;
+    private final boolean repeats;
 
     /** For waveforms on {@code device}. */
     public KaldiFbank(Device device) {
-        this(device, ScalarType.Double);
+        this(device, ScalarType.Double, false);
     }
 
     /** As {@link FrontEnd#named(String, Device, ScalarType)}. */
-    KaldiFbank(Device device, ScalarType precision) {
+    KaldiFbank(Device device, ScalarType precision, boolean repeats) {
+        this.repeats = repeats;
         hann = Tensors.permanent(Tensors.of(window(), FRAME).to(device, precision));
         filters = Tensors.permanent(Tensors.of(filters(), BINS, FFT / 2 + 1).to(device, precision).t().contiguous());
     }
 
     @Override
     public String name() {
-        return NAME;
+        return repeats ? REPEATING : NAME;
     }
 
     @Override
@@ -69,10 +73,21 @@ public final class KaldiFbank implements FrontEnd {
         return FRAME + (FRAMES - 1) * HOP;
     }
 
-    /** Leaves the sound as it is: the image is padded, not the waveform, unless there is not even one frame. */
+    /**
+     * Repeats the sound until it fills a window or, as DASS and AST do, leaves it as it is: then the image is padded, not the
+     * waveform, unless there is not even one frame.
+     */
     @Override
     public float[] fit(float[] samples) {
+        if (repeats) {
+            return LogMel.repeated(samples, windowSamples());
+        }
         return samples.length < FRAME ? Arrays.copyOf(samples, FRAME) : samples;
+    }
+
+    @Override
+    public double perDecibel() {
+        return Math.log(10) / 10 / (2 * DEVIATION);
     }
 
     /** (B, samples), at least 400, to (B, 1024, 128). */

@@ -64,11 +64,23 @@ public final class LogMel implements FrontEnd {
     /** Repeats the sound until it fills a window, as HTS-AT does. */
     @Override
     public float[] fit(float[] samples) {
-        float[] window = Arrays.copyOf(samples, WINDOW);
-        for (int filled = samples.length; filled < WINDOW; filled *= 2) {
-            System.arraycopy(window, 0, window, filled, Math.min(filled, WINDOW - filled));
+        return repeated(samples, WINDOW);
+    }
+
+    static float[] repeated(float[] samples, int length) {
+        if (samples.length == 0) {
+            throw new IllegalArgumentException("nothing to repeat");
+        }
+        float[] window = Arrays.copyOf(samples, length);
+        for (int filled = samples.length; filled < length; filled *= 2) {
+            System.arraycopy(window, 0, window, filled, Math.min(filled, length - filled));
         }
         return window;
+    }
+
+    @Override
+    public double perDecibel() {
+        return 1;
     }
 
     /** The frames are 1 + samples / 320; at least 513 samples are needed. In decibels. */

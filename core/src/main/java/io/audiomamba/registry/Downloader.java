@@ -117,8 +117,9 @@ public final class Downloader {
                     throw new EnvironmentException(url + ": " + e.getMessage() + ", " + FRUITLESS_ATTEMPTS
                             + " times in a row.", e);
                 }
-                wait = gained ? pause : wait.multipliedBy(2);
+                wait = gained ? pause : wait;
                 sleep(wait);
+                wait = wait.multipliedBy(2);
             }
         }
     }

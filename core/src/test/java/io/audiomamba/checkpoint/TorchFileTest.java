@@ -201,6 +201,20 @@ class TorchFileTest {
                 "65 dimensions");
     }
 
+    @Test
+    void memoryIsBoundedForCollections() throws Exception {
+        PickleWriter empty = new PickleWriter();
+        for (int i = 0; i <= 1_000_000; i++) {
+            empty.op('}');
+        }
+        refused(zip(empty), "more dicts, lists and tuples than any model");
+        PickleWriter remembered = new PickleWriter().op('N');
+        for (int i = 0; i <= 1_000_000; i++) {
+            remembered.op(0x94);
+        }
+        refused(zip(remembered), "refers to more objects than any model");
+    }
+
     /** As text, a list that holds the one before it twice has as many letters as 2 to the power of their number. */
     private static PickleWriter nest() {
         PickleWriter pickle = new PickleWriter().op(']').op('q').op(0).op('0');

@@ -98,7 +98,8 @@ public final class PackedDataset implements Dataset.Sounds {
             boolean sound = index.title() != null && index.sampleRate() > 0 && index.labels() != null
                     && index.clips() != null
                     && index.clips().stream().allMatch(clip -> clip.name() != null && clip.shard() != null
-                            && clip.labels() != null && !clip.labels().isEmpty() && clip.labels().stream()
+                            && clip.shard().matches(SHARD) && clip.labels() != null && !clip.labels().isEmpty()
+                            && clip.labels().stream()
                                     .allMatch(label -> label >= 0 && label < index.labels().size()));
             if (!sound) {
                 throw new ConfigurationException(
@@ -123,7 +124,7 @@ public final class PackedDataset implements Dataset.Sounds {
         }
         try {
             RawTensor tensor = shards.computeIfAbsent(clip.file(), PackedDataset::shard).tensors().get(clip.name());
-            if (tensor == null || tensor.type() != DType.I16) {
+            if (tensor == null || tensor.type() != DType.I16 || tensor.data().byteSize() == 0) {
                 throw new AudioException(clip.file() + ": does not hold the clip " + clip.name() + "; pack it again.");
             }
             short[] stored = tensor.data().toArray(ValueLayout.JAVA_SHORT_UNALIGNED);
@@ -274,7 +275,12 @@ public final class PackedDataset implements Dataset.Sounds {
                     add(part, sounds, sampleRate, held, writer, failed);
                 }
             }
-            if (!before.equals(Set.copyOf(writer.names()))) {
+            Set<String> now = Set.copyOf(writer.names());
+            if (!now.containsAll(before)) {
+                // Other shards get what this one drops: until they have it, there is no index that could be taken for true.
+                Files.deleteIfExists(file.resolveSibling(INDEX));
+            }
+            if (!before.equals(now)) {
                 writer.finish(metadata);
             }
         }

@@ -2,9 +2,12 @@ package io.audiomamba.evaluation;
 
 import io.audiomamba.data.CsvTable;
 import io.audiomamba.file.WholeFile;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import tools.jackson.databind.ObjectMapper;
@@ -36,11 +39,20 @@ public final class EvaluationReport {
         WholeFile.write(folder.resolve("evaluation.json"), json());
         WholeFile.write(folder.resolve("classes.csv"), CsvTable.write(classes()));
         WholeFile.write(folder.resolve("scores.csv"), CsvTable.write(scores()));
-        if (!evaluation.failures().isEmpty()) {
-            WholeFile.write(folder.resolve("skipped.csv"), CsvTable.write(skipped()));
+        writeIf(!evaluation.failures().isEmpty(), folder.resolve("skipped.csv"), this::skipped);
+        writeIf(predictions.isSingleLabel(), folder.resolve("confusion.csv"), this::confusion);
+    }
+
+    /** Writes a table that this evaluation has, or deletes that of an earlier one. */
+    private static void writeIf(boolean has, Path file, Supplier<Stream<List<?>>> table) {
+        if (has) {
+            WholeFile.write(file, CsvTable.write(table.get()));
+            return;
         }
-        if (predictions.isSingleLabel()) {
-            WholeFile.write(folder.resolve("confusion.csv"), CsvTable.write(confusion()));
+        try {
+            Files.deleteIfExists(file);
+        } catch (IOException e) {
+            throw WholeFile.unwritable(file, e);
         }
     }
 

@@ -13,9 +13,12 @@ final class ImageAugmentation {
     private static final int KNOTS = 4;
 
     private final Recipe.Augment recipe;
+    private final double perDecibel;
 
-    ImageAugmentation(Recipe.Augment recipe) {
+    /** @param perDecibel as {@link io.audiomamba.frontend.FrontEnd#perDecibel} */
+    ImageAugmentation(Recipe.Augment recipe, double perDecibel) {
         this.recipe = recipe;
+        this.perDecibel = perDecibel;
     }
 
     /** Changes {@code images}, (B, frames, bins). */
@@ -36,7 +39,8 @@ final class ImageAugmentation {
             for (int bin = 0; bin < bins; bin++) {
                 double position = (double) bin * (KNOTS - 1) / bins;
                 int knot = (int) position;
-                gains[b * bins + bin] = (float) (knots[knot] + (position - knot) * (knots[knot + 1] - knots[knot]));
+                double decibels = knots[knot] + (position - knot) * (knots[knot + 1] - knots[knot]);
+                gains[b * bins + bin] = (float) (perDecibel * decibels);
             }
         }
         return images.add(Tensors.of(gains, batch, 1, bins).to(images.device(), images.scalar_type()));

@@ -26,12 +26,15 @@ final class LayerRates implements ToDoubleFunction<String> {
         frozen = recipe.frozen();
     }
 
-    /** @throws ConfigurationException if something is to be frozen that none of {@code names} begins with, or all is */
+    /**
+     * @param names of what can be trained
+     * @throws ConfigurationException if something is to be frozen that none of them begins with, or all is
+     */
     LayerRates checked(Set<String> names) {
         for (String prefix : frozen) {
             if (names.stream().noneMatch(name -> name.startsWith(prefix))) {
                 throw new ConfigurationException("The recipe's optimizer.frozen names '" + prefix
-                        + "', but no tensor of the model begins so; 'audiomamba info' shows their names.");
+                        + "', but no weight of the model begins so; 'audiomamba info' shows their names.");
             }
         }
         if (names.stream().allMatch(this::isFrozen)) {

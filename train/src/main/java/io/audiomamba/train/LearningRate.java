@@ -5,12 +5,15 @@ final class LearningRate {
 
     private LearningRate() {}
 
-    /** @param epoch with its fraction, in [0, epochs) */
-    static double at(Recipe recipe, double epoch) {
+    /**
+     * @param epoch from 0
+     * @param part  of the epoch that is done, in [0, 1]: a step has the rate of its end, but no other epoch's
+     */
+    static double at(Recipe recipe, int epoch, double part) {
         Recipe.Schedule schedule = recipe.schedule();
         return recipe.optimizer().lr() * switch (schedule.kind()) {
-            case COSINE -> cosine(schedule, epoch, recipe.train().epochs());
-            case STEPS -> steps(schedule, (int) epoch);
+            case COSINE -> cosine(schedule, epoch + part, recipe.train().epochs());
+            case STEPS -> steps(schedule, epoch);
         };
     }
 

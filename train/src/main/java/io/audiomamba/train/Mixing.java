@@ -3,6 +3,7 @@ package io.audiomamba.train;
 import io.audiomamba.torch.Tensors;
 import java.util.Arrays;
 import java.util.random.RandomGenerator;
+import org.apache.commons.statistics.distribution.BetaDistribution;
 import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
 
@@ -87,8 +88,11 @@ final class Mixing {
         return other.lerp(own, part);
     }
 
-    /** From the symmetric Beta distribution, by Jöhnk's method. */
+    /** From the symmetric Beta distribution, by Jöhnk's method where that accepts at least every other pair. */
     static double beta(double alpha, RandomGenerator random) {
+        if (alpha > 1) {
+            return BetaDistribution.of(alpha, alpha).inverseCumulativeProbability(random.nextDouble());
+        }
         while (true) {
             double x = Math.pow(random.nextDouble(), 1 / alpha);
             double y = Math.pow(random.nextDouble(), 1 / alpha);

@@ -17,9 +17,11 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -89,11 +91,16 @@ public final class Trainer implements AutoCloseable {
         frontEnd = FrontEnd.named(description.frontEnd(), device);
         objective = new Objective(recipe, model, description.frontEnd(), device);
         flat = new FlatParameters(parameters, device,
-                new LayerRates(config, recipe.optimizer()).checked(parameters.tensors().keySet()));
+                new LayerRates(config, recipe.optimizer()).checked(trainable(parameters)));
         optimizer = new AdamW(recipe.optimizer(), flat);
         averages = new WeightAverages(recipe.train(), flat.values());
         batches = new Batches(dataset, recipe, frontEnd, device, this::examples);
         gradientStep = new GradientStep(objective, config, batches.size(), device);
+    }
+
+    private static Set<String> trainable(Parameters parameters) {
+        return parameters.tensors().keySet().stream().filter(name -> !parameters.isBuffer(name))
+                .collect(Collectors.toSet());
     }
 
     private static Description describe(ModelConfig config, Recipe recipe, Dataset dataset, InitialWeights weights) {
@@ -101,7 +108,7 @@ public final class Trainer implements AutoCloseable {
         provenance.put("data", dataset.title() + ", " + dataset.clips().size() + " clips");
         provenance.put("weights", "trained, seed " + recipe.train().seed() + "; at first " + weights.provenance());
         provenance.put("recipe", recipe.toYaml());
-        return new Description(config, Description.frontEndOf(config.input()), dataset.labels(),
+        return new Description(config, Description.trainedFrontEndOf(config.input()), dataset.labels(),
                 recipe.loss().kind().activation(), 1, provenance);
     }
 
@@ -166,7 +173,7 @@ public final class Trainer implements AutoCloseable {
                 position = position.afterBatch(loss, batch.size(), batch.unreadable().size(), optimizer.steps());
                 if (batch.size() > 0) {
                     listener.step(new TrainingListener.Step(position.epochs() + 1, position.batches(),
-                            batches.count(), loss, learningRate(), batch.size()));
+                            batches.count(), loss, learningRate(position.batches()), batch.size()));
                 }
             }
             if (endsStep(position.batches()) && stop.getAsBoolean()) {
@@ -178,7 +185,7 @@ public final class Trainer implements AutoCloseable {
         }
         beforeEnd.run();
         Epoch done = new Epoch(position.epochs() + 1, position.losses() / position.trained(),
-                LearningRate.at(recipe, position.epochs()), position.clips() - before,
+                LearningRate.at(recipe, position.epochs(), 0), position.clips() - before,
                 (System.nanoTime() - start) / 1e9, position.skipped());
         position = position.afterEpoch();
         averages.afterEpoch(position.epochs());
@@ -197,8 +204,8 @@ public final class Trainer implements AutoCloseable {
         return batch % recipe.optimizer().accumulate() == 0 || batch == batches.count();
     }
 
-    private double learningRate() {
-        return LearningRate.at(recipe, position.epochs() + (double) position.batches() / batches.count());
+    private double learningRate(int batches) {
+        return LearningRate.at(recipe, position.epochs(), (double) batches / this.batches.count());
     }
 
     /** Adds the gradients of a batch, and makes a step if it is the last one of a step. */
@@ -207,9 +214,7 @@ public final class Trainer implements AutoCloseable {
         int group = Math.min(accumulate, batches.count() - position.batches() / accumulate * accumulate);
         double loss = batch.examples().isPresent() ? gradients(batch, group) : 0;
         if (endsStep(position.batches() + 1)) {
-            double rate = LearningRate.at(recipe,
-                    position.epochs() + (double) (position.batches() + 1) / batches.count());
-            double norm = optimizer.step(rate);
+            double norm = optimizer.step(learningRate(position.batches() + 1));
             if (!Double.isFinite(norm)) {
                 throw diverged(batch, "norm of the gradients is " + norm);
             }

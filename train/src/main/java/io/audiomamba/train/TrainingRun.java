@@ -24,6 +24,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.Device;
+import tools.jackson.core.type.TypeReference;
+import tools.jackson.databind.ObjectMapper;
 
 /**
  * One training in a folder of its own: {@code recipe.yaml}; {@code metrics.jsonl}, a line an epoch, and the same for
@@ -38,6 +40,10 @@ public final class TrainingRun {
     private static final String LOCK = ".lock";
     private static final String BEST = "best";
     private static final String DATA = "data";
+    private static final String UNREADABLE = "unreadable";
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final TypeReference<Map<String, String>> NAMES_AND_REASONS = new TypeReference<>() {
+    };
 
     private final Path folder;
     private final Recipe recipe;
@@ -135,7 +141,6 @@ public final class TrainingRun {
             if (!stoppedInEvaluation) { // else the state from before it is to stay
                 saveState(trainer);
             }
-            unreadable.putAll(trainer.unreadable());
             boolean finished = !stoppedInEvaluation && trainer.finishedEpochs() == recipe.train().epochs()
                     && report(trainer, history, description, listener);
             return new Outcome(finished, Map.copyOf(unreadable));
@@ -202,6 +207,7 @@ public final class TrainingRun {
                         + ", now " + training.fingerprint() + ").");
             }
             best = Double.parseDouble(notes.get(BEST));
+            unreadable.putAll(JSON.readValue(notes.getOrDefault(UNREADABLE, "{}"), NAMES_AND_REASONS));
         }
         return new TrainingHistory(folder, trainer.finishedEpochs(), listener);
     }
@@ -286,8 +292,9 @@ public final class TrainingRun {
     }
 
     private void saveState(Trainer trainer) {
-        TrainingState.save(file(STATE), trainer,
-                Map.of(BEST, Double.toString(best), DATA, training.fingerprint()));
+        unreadable.putAll(trainer.unreadable());
+        TrainingState.save(file(STATE), trainer, Map.of(BEST, Double.toString(best), DATA, training.fingerprint(),
+                UNREADABLE, JSON.writeValueAsString(unreadable)));
     }
 
     private Description calibrated(Description description, CrossValidation.Summary summary) {

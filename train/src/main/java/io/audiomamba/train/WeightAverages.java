@@ -53,7 +53,8 @@ final class WeightAverages implements AutoCloseable {
 
     /** After how many epochs training goes on. */
     void resumeAt(int epochs) {
-        averaged = Math.clamp(epochs - (long) recipe.epochs() + recipe.averageLast(), 0, recipe.averageLast());
+        int last = Math.min(recipe.averageLast(), recipe.epochs());
+        averaged = Math.clamp(epochs - recipe.epochs() + last, 0, last);
     }
 
     /** Runs {@code body} while the model has its averaged weights. */

@@ -8,6 +8,7 @@ import io.audiomamba.checkpoint.DType;
 import io.audiomamba.checkpoint.RawTensor;
 import io.audiomamba.checkpoint.Safetensors;
 import io.audiomamba.checkpoint.TensorFile;
+import io.audiomamba.error.AudioException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.file.WholeFile;
 import java.io.File;
@@ -306,13 +307,40 @@ class PackedDatasetTest {
                 {"title":"t","sampleRate":32000,"labels":["a"],"clips":[null]}
                 """, """
                 {"title":"t","sampleRate":32000,"labels":[null],"clips":[]}
-                """, """
-                {"title":"t","sampleRate":32000,"labels":["a"],"clips":[{"name":"x","shard":"s","labels":[1],"fold":0}]}
-                """)) {
+                """,
+                """
+                        {"title":"t","sampleRate":32000,"labels":["a"],"clips":[{"name":"x","shard":"shard-00000.safetensors","labels":[1],"fold":0}]}
+                        """,
+                """
+                        {"title":"t","sampleRate":32000,"labels":["a"],"clips":[{"name":"x","shard":"../s","labels":[0],"fold":0}]}
+                        """)) {
             Files.writeString(index, content);
             assertThatThrownBy(() -> Dataset.read(folder)).isInstanceOf(ConfigurationException.class)
                     .hasMessageStartingWith(index + ": is damaged");
         }
+    }
+
+    @Test
+    void aClipWithoutSamples() {
+        pack(Tones.dataset(LABELS, 1, 1));
+        Safetensors.write(folder.resolve("shard-00000.safetensors"),
+                Map.of("low-1-0", new RawTensor(DType.I16, List.of(0L), MemorySegment.ofArray(new byte[0]))), Map.of());
+        Dataset packed = Dataset.read(folder);
+        assertThatThrownBy(() -> packed.sounds().read(packed.clips().getFirst(), RATE))
+                .isInstanceOf(AudioException.class).hasMessageContaining("does not hold the clip low-1-0");
+    }
+
+    /** Clips that are added move others from shard to shard. */
+    @Test
+    void ofAPackThatWasInterruptedBetweenShardsNoIndexIsLeft() {
+        Dataset tones = Tones.dataset(LABELS, 1, 150);
+        pack(new Dataset("tones", LABELS, tones.clips().subList(10, 300), List.of(), tones.sounds()));
+        assertThatThrownBy(() -> PackedDataset.write(tones, folder, RATE, (done, _) -> {
+            throw new IllegalStateException("interrupted after " + done);
+        })).hasMessage("interrupted after 256");
+        assertThat(folder.resolve("index.json")).doesNotExist();
+        pack(tones);
+        assertThat(Dataset.read(folder).clips()).hasSize(300);
     }
 
     @Test

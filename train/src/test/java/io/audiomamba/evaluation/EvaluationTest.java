@@ -103,6 +103,11 @@ class EvaluationTest {
 
     /** Logits that are right but for the last clip, which is taken for the first class. */
     private static Evaluation evaluation(Activation activation, double temperature, int shifts) {
+        return evaluation(activation, temperature, shifts, Map.of("gone, alas", "gone: is damaged."));
+    }
+
+    private static Evaluation evaluation(Activation activation, double temperature, int shifts,
+            Map<String, String> failures) {
         float[][] logits = new float[6][3];
         for (int i = 0; i < 6; i++) {
             logits[i][i == 5 ? 0 : i / 2] = 2 + 0.1f * i;
@@ -111,7 +116,7 @@ class EvaluationTest {
                 temperature, Map.of());
         Predictions predictions = Predictions.of(TONES, logits);
         return Evaluation.of("m", description, TONES, LabelMap.byName(LABELS, LABELS),
-                new Evaluator.Outcome(predictions, predictions, Map.of("gone, alas", "gone: is damaged.")), shifts, 1);
+                new Evaluator.Outcome(predictions, predictions, failures), shifts, 1);
     }
 
     @Test
@@ -183,6 +188,14 @@ class EvaluationTest {
         assertThat(json.at("/per_class/2/clips").asInt()).isEqualTo(2);
         assertThat(json.at("/confusion").toString()).isEqualTo("[[2,0,0],[0,2,0],[1,0,1]]");
         assertThat(new EvaluationReport(evaluation(Activation.SIGMOID, 1, 1)).json()).doesNotContain("shifted");
+    }
+
+    @Test
+    void noFileOfAnEarlierEvaluationStays() {
+        new EvaluationReport(evaluation(Activation.SOFTMAX, 1, 1)).write(folder);
+        new EvaluationReport(evaluation(Activation.SOFTMAX, 1, 1, Map.of())).write(folder);
+        assertThat(folder.resolve("skipped.csv")).doesNotExist();
+        assertThat(folder.resolve("confusion.csv")).exists();
     }
 
     @Test

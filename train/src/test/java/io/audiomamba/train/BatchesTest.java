@@ -2,13 +2,17 @@ package io.audiomamba.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import io.audiomamba.checkpoint.Description;
 import io.audiomamba.data.Clip;
 import io.audiomamba.data.Dataset;
+import io.audiomamba.data.Tones;
 import io.audiomamba.error.AudioException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.frontend.LogMel;
+import io.audiomamba.model.ModelConfig.InputKind;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Tensors;
 import java.nio.file.Path;
@@ -25,6 +29,8 @@ class BatchesTest {
 
     private static final int CLIPS = 7;
     private static final int BROKEN = 3;
+    private static final Batches.Preparation AS_THEY_ARE = (sounds, _, _) -> new Objective.Examples(sounds.inputs(),
+            sounds.targets(), sounds.targets());
 
     private Runnable beforeReading = () -> {};
 
@@ -122,6 +128,22 @@ class BatchesTest {
         }
     }
 
+    /** As evaluation hears it. */
+    @Test
+    void aShortClipFillsTheWindow() {
+        for (InputKind input : List.of(InputKind.FOLDED_LOG_MEL, InputKind.FILTER_BANK)) {
+            FrontEnd frontEnd = FrontEnd.named(Description.trainedFrontEndOf(input), Devices.cpu());
+            Dataset tones = Tones.dataset(List.of("low"), 1, 1);
+            Recipe recipe = TinyTraining.recipe("augment.roll=false", "augment.gain_db=0", "augment.speed=0.0");
+            try (Batches batches = new Batches(tones, recipe, frontEnd, Devices.cpu(), AS_THEY_ARE);
+                    Batches.Batch batch = batches.get(0, 0)) {
+                float[] sound = tones.sounds().read(tones.clips().getFirst(), frontEnd.sampleRate());
+                assertThat(Tensors.toFloats(batch.examples().orElseThrow().images()))
+                        .containsExactly(frontEnd.fit(sound), within(1e-6f));
+            }
+        }
+    }
+
     /** Of each clip of an epoch the first sample, then the targets. */
     private List<float[]> rows(int workers, String... settings) {
         String[] all = Arrays.copyOf(settings, settings.length + 2);
@@ -134,8 +156,7 @@ class BatchesTest {
 
     private Batches batches(String... settings) {
         return new Batches(dataset, TinyTraining.recipe(settings), FrontEnd.named(LogMel.NAME, Devices.cpu()),
-                Devices.cpu(),
-                (sounds, _, _) -> new Objective.Examples(sounds.inputs(), sounds.targets(), sounds.targets()));
+                Devices.cpu(), AS_THEY_ARE);
     }
 
     private static List<float[]> rows(Batches batches, int epoch, int number) {

@@ -15,12 +15,16 @@ class ImageAugmentationTest {
 
     /** Three images of different constants, changed. */
     private static float[][][] apply(long seed, String... settings) {
+        return apply(seed, 1, settings);
+    }
+
+    private static float[][][] apply(long seed, double perDecibel, String... settings) {
         float[] values = new float[3 * FRAMES * BINS];
         for (int i = 0; i < values.length; i++) {
             values[i] = 1 + i / (FRAMES * BINS);
         }
         try (var _ = new PointerScope()) {
-            Tensor out = new ImageAugmentation(TinyTraining.recipe(settings).augment())
+            Tensor out = new ImageAugmentation(TinyTraining.recipe(settings).augment(), perDecibel)
                     .apply(Tensors.of(values, 3, FRAMES, BINS), new Random(seed));
             assertThat(Tensors.shape(out)).containsExactly(3, FRAMES, BINS);
             float[] flat = Tensors.toFloats(out);
@@ -94,5 +98,15 @@ class ImageAugmentationTest {
             }
         }
         assertThat(images[0][0][0] - 1).isNotEqualTo(images[1][0][0] - 2);
+    }
+
+    @Test
+    void filtersAreInDecibelsWhateverAnImageIsIn() {
+        String[] onlyFilters = {"augment.time_masks=0", "augment.frequency_masks=0", "augment.filter_db=6.0"};
+        float[] decibels = apply(1, 1, onlyFilters)[0][0];
+        float[] tenths = apply(1, 0.1, onlyFilters)[0][0];
+        for (int f = 0; f < BINS; f++) {
+            assertThat(tenths[f] - 1).isCloseTo((decibels[f] - 1) / 10, org.assertj.core.api.Assertions.within(1e-5f));
+        }
     }
 }

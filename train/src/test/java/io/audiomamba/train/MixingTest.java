@@ -141,17 +141,17 @@ class MixingTest {
         assertThat(mixed).isBetween(35, 85);
     }
 
-    /** Beta(0.5, 0.5) has mean 1/2 and variance 1/8, Beta(2, 2) variance 1/20. */
+    /** Beta(a, a) has mean 1/2 and variance 1/(8 a + 4). */
     @Test
     void betaHasItsMoments() {
-        for (double alpha : new double[] {0.5, 2}) {
+        for (double alpha : new double[] {0.5, 1, 2, 20}) {
             Random random = new Random(3);
             double[] draws = new double[20_000];
             java.util.Arrays.setAll(draws, _ -> Mixing.beta(alpha, random));
             double mean = java.util.Arrays.stream(draws).average().orElseThrow();
             double variance = java.util.Arrays.stream(draws).map(x -> (x - mean) * (x - mean)).average().orElseThrow();
             assertThat(mean).isCloseTo(0.5, within(0.01));
-            assertThat(variance).isCloseTo(1 / (4 * (2 * alpha + 1)), within(0.003));
+            assertThat(variance).isCloseTo(1 / (8 * alpha + 4), within(0.003));
         }
     }
 }

@@ -42,6 +42,12 @@ class WeightAveragesTest {
                 3f);
     }
 
+    @Test
+    void theMeanOfMoreEpochsThanThereAre() {
+        assertThat(during("train.ema=0.0", "train.epochs=4", "train.average_last=10")).containsExactly(1f, 1.5f, 2f,
+                2.5f);
+    }
+
     /** Decays (1 + s) / (10 + s) of the first steps, which are below 0.9. */
     @Test
     void theMovingAverage() {
