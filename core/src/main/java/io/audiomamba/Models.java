@@ -47,13 +47,15 @@ public final class Models {
     }
 
     /**
-     * The file that {@code nameOrFile} means, there or not; none if it means a model. A folder does not stand in the way of
-     * a model that is called as it is.
+     * The file that {@code nameOrFile} means, there or not; none if it means a model. Neither a folder nor a file stands in
+     * the way of a bundled model that is called as it is; {@code ./NAME} is the file.
      */
     public static Optional<Path> file(String nameOrFile) {
         Path file = Path.of(nameOrFile);
         boolean canBeName = nameOrFile.matches("[\\w.-]+") && !nameOrFile.endsWith(SUFFIX);
-        return canBeName && !Files.isRegularFile(file) ? Optional.empty() : Optional.of(file);
+        return canBeName && (isBundled(nameOrFile) || !Files.isRegularFile(file))
+                ? Optional.empty()
+                : Optional.of(file);
     }
 
     /** Whether a model of this name is among the resources of the class path. */

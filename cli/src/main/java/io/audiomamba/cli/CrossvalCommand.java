@@ -67,7 +67,7 @@ final class CrossvalCommand implements Callable<Integer>, CrossValidation.Listen
                     "--part is " + part + ", but there are only " + parts + " parts.");
         }
         threads.apply();
-        Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
+        Dataset dataset = DatasetReader.read(data, output, spec.commandLine().getErr());
         return init.with(recipe, dataset.labels(), (chosen, weights) -> {
             CrossValidation validation = new CrossValidation(chosen, weights, dataset, output);
             validation.run(seeds, index - 1, parts, jobs, device.get(chosen, spec.commandLine().getErr()), this);

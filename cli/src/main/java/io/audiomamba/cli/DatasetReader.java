@@ -1,6 +1,7 @@
 package io.audiomamba.cli;
 
 import io.audiomamba.data.Dataset;
+import io.audiomamba.error.ConfigurationException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
@@ -18,6 +19,31 @@ final class DatasetReader {
                 "files are not named as sounds");
         warn(err, dataset, dataset.emptyClasses(), dataset.labels().size(), "classes have no clip");
         return dataset;
+    }
+
+    /**
+     * The same where something is to be made of the dataset.
+     *
+     * @param output the folder for it; null for none
+     * @throws ConfigurationException if that lies among the dataset's classes, where it would be taken for one
+     */
+    static Dataset read(Path path, Path output, PrintWriter err) {
+        Dataset dataset = read(path, err);
+        if (output != null && isBelow(path.toAbsolutePath().normalize(), output.toAbsolutePath().normalize())
+                && isOfClassFolders(dataset, path)) {
+            throw new ConfigurationException(output + ": lies in " + path
+                    + ", where each folder is a class; name a folder elsewhere.");
+        }
+        return dataset;
+    }
+
+    private static boolean isBelow(Path folder, Path path) {
+        return path.startsWith(folder) && !path.equals(folder);
+    }
+
+    private static boolean isOfClassFolders(Dataset dataset, Path path) {
+        return dataset.clips().stream().allMatch(clip -> clip.file().startsWith(path) && path.relativize(clip.file())
+                .getName(0).toString().equals(dataset.labels().get(clip.labels().getFirst())));
     }
 
     private static void warn(PrintWriter err, Dataset dataset, List<String> named, int all, String what) {

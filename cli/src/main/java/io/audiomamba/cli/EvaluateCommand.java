@@ -73,7 +73,7 @@ final class EvaluateCommand implements Callable<Integer> {
         }
         threads.apply();
         PrintWriter err = spec.commandLine().getErr();
-        Dataset dataset = DatasetReader.read(data, err);
+        Dataset dataset = DatasetReader.read(data, output, err);
         Evaluation evaluation = evaluate(fold == null ? dataset : dataset.fold(fold));
         evaluation.failures().values().forEach(reason -> err.println("audiomamba: " + reason));
         EvaluationReport report = new EvaluationReport(evaluation);

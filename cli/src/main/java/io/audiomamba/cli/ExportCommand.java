@@ -64,6 +64,7 @@ final class ExportCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        Models.file(model).ifPresent(file -> Main.requireOther(spec, output, file, "CHECKPOINT"));
         try (Checkpoint checkpoint = Models.open(model)) {
             Export.write(checkpoint, output, format, naming, type);
             spec.commandLine().getOut().printf("%s: %d tensors%n", output, checkpoint.tensors().size());

@@ -38,6 +38,7 @@ final class ImportCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+        Main.requireOther(spec, output, file, "FILE");
         try (ForeignCheckpoint checkpoint = ForeignCheckpoint.open(file)) {
             Description found = labels == null
                     ? checkpoint.description()

@@ -51,10 +51,7 @@ final class InitCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        if (output.toAbsolutePath().normalize().equals(Path.of(labels).toAbsolutePath().normalize())) {
-            throw new ParameterException(spec.commandLine(),
-                    "--output and --labels are the same file, " + output + ".");
-        }
+        Main.requireOther(spec, output, Path.of(labels), "--labels");
         ModelConfig variant = Variants.named(preset);
         List<String> classes = Labels.read(labels);
         ModelConfig config = variant.forSound(classes.size(), head == null ? HeadKind.TOKEN_SEMANTIC : head);

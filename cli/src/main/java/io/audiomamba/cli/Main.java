@@ -5,12 +5,17 @@ import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
 import io.audiomamba.error.EnvironmentException;
 import io.audiomamba.torch.MemoryShortage;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command {@code audiomamba}. */
@@ -77,6 +82,8 @@ public final class Main {
         CommandLine line = new CommandLine(new Main());
         line.setErr(new PrintWriter(System.err, true, StandardCharsets.UTF_8));
         line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.setExpandAtFiles(false); // sounds may be called @take.wav
+        line.registerConverter(Path.class, Main::path);
         line.setParameterExceptionHandler((e, _) -> {
             CommandLine command = e.getCommandLine();
             boolean noCommand = command == line && e instanceof UnmatchedArgumentException u && !u.isUnknownOption();
@@ -93,6 +100,30 @@ public final class Main {
         });
         line.getSubcommands().values().forEach(sub -> sub.getCommandSpec().usageMessage().width(100));
         return line;
+    }
+
+    private static Path path(String name) {
+        if (name.isEmpty()) {
+            throw new TypeConversionException("an empty path names no file");
+        }
+        return Path.of(name);
+    }
+
+    /**
+     * Checks that a file is not written over what it is made of.
+     *
+     * @param input its name on the command line
+     * @throws ParameterException if {@code output} is {@code from}
+     */
+    static void requireOther(CommandSpec command, Path output, Path from, String input) {
+        try {
+            if (Files.exists(output) && Files.exists(from) && Files.isSameFile(output, from)) {
+                throw new ParameterException(command.commandLine(),
+                        "--output and " + input + " are the same file, " + output + ".");
+            }
+        } catch (IOException e) {
+            throw new EnvironmentException(output + ": cannot be read (" + e.getMessage() + ").", e);
+        }
     }
 
     /** One sentence for the user; of an error that we did not foresee, its kind and its first line (LibTorch's have many). */

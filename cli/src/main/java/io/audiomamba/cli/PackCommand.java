@@ -31,7 +31,7 @@ final class PackCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-        Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
+        Dataset dataset = DatasetReader.read(data, output, spec.commandLine().getErr());
         Map<String, String> failures;
         try (ClipProgress progress = new ClipProgress(spec.commandLine().getErr(), "packing")) {
             failures = PackedDataset.write(dataset, output, rate, progress);

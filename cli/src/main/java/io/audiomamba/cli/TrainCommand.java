@@ -57,7 +57,7 @@ final class TrainCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         threads.apply();
-        Dataset dataset = DatasetReader.read(data, spec.commandLine().getErr());
+        Dataset dataset = DatasetReader.read(data, output, spec.commandLine().getErr());
         return init.with(recipe, dataset.labels(), (chosen, weights) -> train(chosen, weights, dataset));
     }
 

@@ -51,6 +51,23 @@ class DataCommandsTest {
                 "d.wav: is not a sound file", "packing: 4 of 4 clips");
     }
 
+    /** It would be taken for a class from then on. */
+    @Test
+    void nothingIsWrittenAmongClasses() throws IOException {
+        Path classes = folder.resolve("classes");
+        Sounds.noise(Files.createDirectories(classes.resolve("rain")).resolve("a.wav"), 0.5);
+        Path among = classes.resolve("out");
+        for (CommandRun run : List.of(CommandRun.of("pack", classes, "-o", among),
+                CommandRun.of("train", "--recipe", "esc50", "--data", classes, "-o", among),
+                CommandRun.of("crossval", "--recipe", "esc50", "--data", classes, "-o", among),
+                CommandRun.of("evaluate", "--model", model, "--data", classes, "-o", among))) {
+            assertThat(run.code()).isEqualTo(Main.USAGE);
+            assertThat(run.err()).contains(among + ": lies in " + classes + ", where each folder is a class");
+        }
+        assertThat(among).doesNotExist();
+        assertThat(CommandRun.of("pack", classes, "-o", folder.resolve("beside")).code()).isEqualTo(Main.DONE);
+    }
+
     @Test
     void evaluateAsText() {
         CommandRun run = CommandRun.of("evaluate", "--model", model, "--data", data, "--shifts", 2);

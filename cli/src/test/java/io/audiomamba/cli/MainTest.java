@@ -341,6 +341,36 @@ class MainTest {
     }
 
     @Test
+    void nothingIsWrittenOverWhatItIsMadeOf() throws IOException {
+        byte[] before = Files.readAllBytes(model);
+        for (CommandRun run : List.of(CommandRun.of("import", model, "-o", model),
+                CommandRun.of("export", model, "--format", "pth", "-o",
+                        folder.resolve(".").resolve("model.safetensors")),
+                CommandRun.of("init", "--preset", "nano_v0", "--labels", labels, "-o", labels))) {
+            assertThat(run.code()).isEqualTo(Main.USAGE);
+            assertThat(run.err()).contains("are the same file");
+        }
+        assertThat(model).hasBinaryContent(before);
+    }
+
+    @Test
+    void anEmptyPathNamesNoFile() {
+        CommandRun run = CommandRun.of("export", model, "--format", "pth", "-o", "");
+        assertThat(run.code()).isEqualTo(Main.USAGE);
+        assertThat(run.err()).contains("an empty path names no file");
+    }
+
+    @Test
+    void aSoundMayBeCalledAsAFileOfArgumentsIs() throws IOException {
+        Path sound = Files.copy(clip, folder.resolve("@take.wav"));
+        Files.writeString(folder.resolve("take.wav"), "--help");
+        CommandRun run = CommandRun.of("tag", "--model", model, sound);
+        assertThat(run.out()).startsWith(sound + "  (1.0 s)");
+        assertThat(CommandRun.of("tag", "--model", model, "@" + folder.resolve("take.wav")).code())
+                .isEqualTo(Main.INPUT_FAILED);
+    }
+
+    @Test
     void importAndExport() {
         Path pth = Path.of("..", "core", "src", "test", "resources", "golden", "dass_nano_check.pth");
         Path imported = folder.resolve("dass.safetensors");

@@ -43,18 +43,19 @@ public final class Export {
      *
      * @param type F32 or F16
      * @throws ConfigurationException if {@code naming} has no names for such a model
-     * @throws CheckpointException    if the weights do not fit {@code type}
+     * @throws CheckpointException    if the weights do not fit the model, or {@code type}
      * @throws EnvironmentException   if the file cannot be written
      */
     public static void write(Checkpoint checkpoint, Path file, Format format, Naming naming, DType type) {
         Description description = checkpoint.description();
         requireNames(description.model(), naming);
         Map<String, RawTensor> converted = new LinkedHashMap<>();
-        checkpoint.tensors().forEach((name, tensor) -> {
-            RawTensor result = tensor.as(name.endsWith(COUNT) ? DType.I64 : type);
-            requireFinite(checkpoint.name() + ": " + name, tensor, result);
-            converted.put(name, result);
-        });
+        ForeignCheckpoint.fitting(checkpoint.name(), description.model(), checkpoint.tensors())
+                .forEach((name, tensor) -> {
+                    RawTensor result = tensor.as(name.endsWith(COUNT) ? DType.I64 : type);
+                    requireFinite(checkpoint.name() + ": " + name, tensor, result);
+                    converted.put(name, result);
+                });
         Map<String, RawTensor> named = KeyNames.foreign(converted, naming);
         switch (format) {
             case PTH -> TorchFileWriter.write(file, naming == Naming.VMAMBA ? VMAMBA_KEY : null, named,

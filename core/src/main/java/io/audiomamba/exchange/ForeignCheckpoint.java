@@ -63,8 +63,12 @@ public final class ForeignCheckpoint implements AutoCloseable {
         }
     }
 
-    /** Every tensor of the model, in the model's order; without memory of LibTorch's. */
-    private static Map<String, RawTensor> fitting(String name, ModelConfig model, Map<String, RawTensor> official) {
+    /**
+     * Every tensor of the model, in the model's order; without memory of LibTorch's.
+     *
+     * @throws CheckpointException if those that there are do not fit it
+     */
+    static Map<String, RawTensor> fitting(String name, ModelConfig model, Map<String, RawTensor> official) {
         StoredWeights weights = new StoredWeights(name, official);
         Map<String, RawTensor> fitting = new LinkedHashMap<>();
         Parameters.Source noting = declaration -> {

@@ -31,7 +31,8 @@ public final class MemoryShortage {
         }
         return ON_CPU.matcher(message).find()
                 ? new EnvironmentException(
-                        "The memory of the device cpu does not suffice" + wanted(message) + "; a smaller batch helps.",
+                        "The memory of the device cpu does not suffice" + wanted(message)
+                                + "; a smaller batch, or model, helps.",
                         e)
                 : e;
     }

@@ -196,6 +196,22 @@ class ExchangeTest {
     }
 
     @Test
+    void whatDoesNotFitTheModel() {
+        Path original = imported(anonymous(Variants.named("nano_s1")));
+        try (Checkpoint checkpoint = Checkpoint.open(original)) {
+            Map<String, RawTensor> tensors = new LinkedHashMap<>(checkpoint.tensors());
+            tensors.remove("classifier.norm.bias");
+            Safetensors.write(folder.resolve("less.safetensors"), tensors, checkpoint.description().toMetadata());
+        }
+        try (Checkpoint checkpoint = Checkpoint.open(folder.resolve("less.safetensors"))) {
+            assertThatThrownBy(() -> Export.write(checkpoint, folder.resolve("x.pth"), Export.Format.PTH, Naming.VMAMBA,
+                    DType.F32)).isInstanceOf(CheckpointException.class)
+                    .hasMessageContaining("does not fit the model: 1 tensor");
+        }
+        assertThat(folder.resolve("x.pth")).doesNotExist();
+    }
+
+    @Test
     void whatDoesNotFitHalfPrecision() {
         ModelConfig config = Variants.named("nano_s1");
         Path original = imported(anonymous(config));

@@ -30,7 +30,7 @@ class MemoryShortageTest {
         RuntimeException e = catchThrowableOfType(RuntimeException.class,
                 () -> Tensors.empty(ScalarType.Byte, 1L << 50));
         assertThat(MemoryShortage.translated(e)).isInstanceOf(EnvironmentException.class).hasMessage("The memory of"
-                + " the device cpu does not suffice (1125899906842624 bytes more were needed); a smaller batch helps.");
+                + " the device cpu does not suffice (1125899906842624 bytes more were needed); a smaller batch, or model, helps.");
     }
 
     @Test

@@ -103,10 +103,12 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
             double cutmixProbability, int timeMasks, int timeMaskFrames, int frequencyMasks, int frequencyMaskBins,
             double filterDb, double crop, boolean roll, double gainDb, double speed) {
 
+        private static final String ALPHAS = "0, or 0.001 to 1000";
+
         public Augment {
-            require(mixupAlpha >= 0, "augment.mixup_alpha", mixupAlpha, "0 or more");
+            require(isAlpha(mixupAlpha), "augment.mixup_alpha", mixupAlpha, ALPHAS);
             require(isShare(mixupProbability), "augment.mixup_probability", mixupProbability, "in [0, 1]");
-            require(cutmixAlpha >= 0, "augment.cutmix_alpha", cutmixAlpha, "0 or more");
+            require(isAlpha(cutmixAlpha), "augment.cutmix_alpha", cutmixAlpha, ALPHAS);
             require(isShare(cutmixProbability), "augment.cutmix_probability", cutmixProbability, "in [0, 1]");
             require(timeMasks >= 0, "augment.time_masks", timeMasks, "0 or more");
             require(timeMaskFrames >= 0, "augment.time_mask_frames", timeMaskFrames, "0 or more");
@@ -127,6 +129,11 @@ public record Recipe(Model model, Train train, Loss loss, Optimizer optimizer, S
         WAVEFORMS,
         /** As HTS-AT's code: spectrograms with those of the reversed batch; every clip keeps its own labels. */
         AUTHORS
+    }
+
+    /** Beyond, a Beta distribution cannot be told from a coin or from its mean, nor drawn from. */
+    private static boolean isAlpha(double value) {
+        return value == 0 || value >= 0.001 && value <= 1000;
     }
 
     private static boolean isShare(double value) {

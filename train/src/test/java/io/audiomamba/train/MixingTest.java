@@ -144,7 +144,7 @@ class MixingTest {
     /** Beta(a, a) has mean 1/2 and variance 1/(8 a + 4). */
     @Test
     void betaHasItsMoments() {
-        for (double alpha : new double[] {0.5, 1, 2, 20}) {
+        for (double alpha : new double[] {0.001, 0.5, 1, 2, 20, 1000}) {
             Random random = new Random(3);
             double[] draws = new double[20_000];
             java.util.Arrays.setAll(draws, _ -> Mixing.beta(alpha, random));
