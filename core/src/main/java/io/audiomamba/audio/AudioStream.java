@@ -3,8 +3,10 @@ package io.audiomamba.audio;
 import static org.bytedeco.ffmpeg.global.avcodec.AV_CODEC_ID_FLAC;
 import static org.bytedeco.ffmpeg.global.avcodec.AV_CODEC_ID_MP3;
 import static org.bytedeco.ffmpeg.global.avcodec.av_packet_alloc;
+import static org.bytedeco.ffmpeg.global.avcodec.av_get_exact_bits_per_sample;
 import static org.bytedeco.ffmpeg.global.avcodec.av_packet_free;
 import static org.bytedeco.ffmpeg.global.avcodec.av_packet_unref;
+import static org.bytedeco.ffmpeg.global.avcodec.av_shrink_packet;
 import static org.bytedeco.ffmpeg.global.avcodec.avcodec_alloc_context3;
 import static org.bytedeco.ffmpeg.global.avcodec.avcodec_find_decoder;
 import static org.bytedeco.ffmpeg.global.avcodec.avcodec_free_context;
@@ -78,6 +80,8 @@ public final class AudioStream implements AutoCloseable {
     private AVFrame frame;
     private MonoResampler resampler;
     private int audioIndex;
+    /** Of samples that are stored as they are, those of one moment; 0 for others. Where a file is cut there may be a part. */
+    private int frameBytes;
     private double statedSeconds = Double.NaN;
 
     /** What the frames are like, as the first one was; null before it. */
@@ -154,6 +158,7 @@ public final class AudioStream implements AutoCloseable {
         }
         limits.requireForm(name, codec.ch_layout().nb_channels(), codec.sample_rate());
         noteStatedLength(stream);
+        frameBytes = av_get_exact_bits_per_sample(codec.codec_id()) / 8 * codec.ch_layout().nb_channels();
         packet = av_packet_alloc();
         packet.retainReference();
         frame = av_frame_alloc();
@@ -261,7 +266,10 @@ public final class AudioStream implements AutoCloseable {
                 throw damaged();
             }
             boolean wanted = packet.stream_index() == audioIndex;
-            int sent = wanted ? avcodec_send_packet(codec, packet) : 0;
+            if (wanted && frameBytes > 0) {
+                av_shrink_packet(packet, packet.size() / frameBytes * frameBytes);
+            }
+            int sent = wanted && packet.size() > 0 ? avcodec_send_packet(codec, packet) : 0;
             av_packet_unref(packet);
             // An MP3 that was cut out of a longer one begins and ends with frames that lack their neighbours.
             if (sent < 0 && codec.codec_id() != AV_CODEC_ID_MP3) {

@@ -199,7 +199,12 @@ class AudioReaderTest {
     @Test
     void aWavWithoutItsEndIsReadAsFarAsItGoes() throws Exception {
         byte[] wav = Wav.sine(1, RATE, 440, 1);
-        assertThat(AudioReader.read(file("cut.wav", Arrays.copyOf(wav, 44 + 2 * 8000)), RATE).samples()).hasSize(8000);
+        for (int samples : new int[] {8000, 8192}) {
+            for (int partOfSample : new int[] {0, 1}) {
+                Path cut = file("cut.wav", Arrays.copyOf(wav, 44 + 2 * samples + partOfSample));
+                assertThat(AudioReader.read(cut, RATE).samples()).hasSize(samples);
+            }
+        }
     }
 
     @Test
