@@ -168,7 +168,7 @@ class DataCommandsTest {
         assertThat(root.at("/clips_by_fold_and_class/2/dog").asInt()).isEqualTo(1);
         assertThat(root.at("/clips_by_sample_rate/32000").asInt()).isEqualTo(3);
         assertThat(root.at("/equal/0").toString()).isEqualTo("[\"a.wav\",\"c.wav\"]");
-        assertThat(root.at("/front_end/binMeans")).hasSize(128);
+        assertThat(root.at("/front_end/bin_means")).hasSize(128);
         assertThat(CommandRun.of("stats", data, "--front-end", "mfcc").code()).isEqualTo(Main.USAGE);
     }
 

@@ -20,10 +20,12 @@ public final class ParseProblem {
         return content;
     }
 
-    /** The parser's sentence, without its full stop and without its own settings, and where in the text that is. */
+    /** The parser's sentence, without its full stop, its settings and names of classes, and where in the text that is. */
     public static String of(JacksonException e) {
-        String problem = e.getOriginalMessage().replaceAll(" \\(start marker at .*\\)", "")
-                .replaceAll(", from `[^`]*`", "").replaceAll("\\.$", "");
+        String problem = e.getOriginalMessage().replaceAll(" \\((start marker|for \\w+ starting) at .*\\)", "")
+                .replaceAll(", from `[^`]*`", "")
+                .replaceAll("^Cannot deserialize value of type `[^`]*` from (\\w+) value.*", "Unexpected $1")
+                .replaceAll("^Trailing token .*", "Something follows its end").replaceAll("\\.$", "");
         return e.getLocation() == null || e.getLocation().getLineNr() < 1
                 ? problem
                 : problem + " (line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr() + ")";

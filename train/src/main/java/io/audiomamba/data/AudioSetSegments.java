@@ -116,12 +116,15 @@ final class AudioSetSegments {
 
     private static double seconds(Path table, Map<String, String> row) {
         try {
-            return Double.parseDouble(row.get(START));
-        } catch (NumberFormatException e) {
-            throw new ConfigurationException(
-                    table + ": the start '" + row.get(START) + "' of " + row.get(ID) + " is not a number of seconds.",
-                    e);
+            double start = Double.parseDouble(row.get(START));
+            if (Double.isFinite(start)) {
+                return start;
+            }
+        } catch (NumberFormatException _) {
+            // said below
         }
+        throw new ConfigurationException(
+                table + ": the start '" + row.get(START) + "' of " + row.get(ID) + " is not a number of seconds.");
     }
 
     /**

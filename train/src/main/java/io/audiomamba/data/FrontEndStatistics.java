@@ -1,5 +1,8 @@
 package io.audiomamba.data;
 
+import tools.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
+import tools.jackson.databind.annotation.JsonNaming;
+
 /**
  * What a front end makes of a dataset, over all frames of the first window of each clip.
  *
@@ -9,6 +12,7 @@ package io.audiomamba.data;
  * @param binMeans      the mean of each bin
  * @param binDeviations the standard deviation of each bin
  */
+@JsonNaming(SnakeCaseStrategy.class)
 public record FrontEndStatistics(String name, double mean, double deviation, double[] binMeans,
         double[] binDeviations) {
 

@@ -1,6 +1,7 @@
 package io.audiomamba.train;
 
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.ParseProblem;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.CharacterCodingException;
@@ -10,6 +11,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.EnumNamingStrategies;
@@ -88,9 +90,17 @@ final class RecipeYaml {
         try {
             return YAML.readTree(yaml);
         } catch (JacksonException e) {
-            throw new ConfigurationException(
-                    what + ": is not YAML: " + e.getOriginalMessage().lines().findFirst().orElse("") + ".", e);
+            throw new ConfigurationException(what + ": is not YAML: " + problem(e) + ".", e);
         }
+    }
+
+    private static String problem(JacksonException e) {
+        return e.getCause() instanceof MarkedYamlEngineException marked
+                ? marked.getProblem() + marked.getProblemMark()
+                        .map(mark -> " (line " + (mark.getLine() + 1) + ", column "
+                                + (mark.getColumn() + 1) + ")")
+                        .orElse("")
+                : ParseProblem.of(e);
     }
 
     /** Lays a recipe over {@code tree}, after the one of this project that it names as its base. */

@@ -111,9 +111,11 @@ class AudioSetSegmentsTest {
         Files.writeString(segments, HEAD + "--4gqARaEJE, 0.000, 10.000, \"/m/nothing\"\n");
         assertThatThrownBy(() -> Dataset.read(segments)).isInstanceOf(ConfigurationException.class)
                 .hasMessageContainingAll("--4gqARaEJE has the class '/m/nothing'", "none of AudioSet's");
-        Files.writeString(segments, HEAD + "--4gqARaEJE, soon, 10.000, \"/m/09x0r\"\n");
-        assertThatThrownBy(() -> Dataset.read(segments)).isInstanceOf(ConfigurationException.class)
-                .hasMessageContaining("the start 'soon' of --4gqARaEJE is not a number");
+        for (String start : List.of("soon", "NaN")) {
+            Files.writeString(segments, HEAD + "--4gqARaEJE, " + start + ", 10.000, \"/m/09x0r\"\n");
+            assertThatThrownBy(() -> Dataset.read(segments)).isInstanceOf(ConfigurationException.class)
+                    .hasMessageContaining("the start '" + start + "' of --4gqARaEJE is not a number");
+        }
         Files.writeString(segments, HEAD + "--4gqARaEJE, 0.000, 10.000\n");
         assertThatThrownBy(() -> Dataset.read(segments)).isInstanceOf(ConfigurationException.class)
                 .hasMessageContaining("has no 'labels'");

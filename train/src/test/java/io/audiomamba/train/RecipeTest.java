@@ -105,7 +105,8 @@ class RecipeTest {
     @CsvSource(delimiter = '|', value = {"trian: {epochs: 1} | has no 'trian'",
             "train: {epoch: 1} | has no 'train.epoch'", "train: 5 | train is 5 but must be several keys",
             "base: nothing | base 'nothing'", "'- 1' | must hold lines of 'key: value'",
-            "'train: {epochs: 1' | is not YAML", "'sampling: a\n\nsampling: b' | is not YAML"})
+            "'train: {epochs: 1' | is not YAML", "'sampling: a\n\nsampling: b' | is not YAML",
+            "'train:\n\tepochs: 1' | that cannot start any token"})
     void nonsenseInAFile(String yaml, String message) throws IOException {
         Path file = Files.writeString(folder.resolve("bad.yaml"), yaml);
         assertThatThrownBy(() -> Recipe.of(file.toString(), Map.of())).isInstanceOf(ConfigurationException.class)
