@@ -127,6 +127,24 @@ class LauncherIT {
         assertThat(doctor.code).isEqualTo(Main.ENVIRONMENT);
     }
 
+    /** Maven does not find out which libraries it needs there. */
+    @Test
+    void aPlatformThatLibTorchIsNotMadeFor() throws Exception {
+        Path project = LAUNCHER.getParent();
+        Path copy = Files.createDirectories(folder.resolve("unbuilt").resolve(".mvn")).getParent();
+        Files.copy(LAUNCHER, copy.resolve("audiomamba"));
+        Files.copy(project.resolve(".mvn").resolve("find-jdk.sh"), copy.resolve(".mvn").resolve("find-jdk.sh"));
+        Path maven = Files.writeString(copy.resolve("mvnw"), """
+                #!/usr/bin/env bash
+                echo '[ERROR] Could not resolve org.bytedeco:javacpp:jar:${natives.platform}:1.5.13'
+                exit 1
+                """);
+        assertThat(maven.toFile().setExecutable(true)).isTrue();
+        Result tag = run(copy.resolve("audiomamba"), Map.of(), "tag", "x");
+        assertThat(tag.err.lines()).last().asString().startsWith("audiomamba: LibTorch for Java is there for Linux");
+        assertThat(tag.code).isEqualTo(Main.ENVIRONMENT);
+    }
+
     /** Whose jars stay where they are unless the project is cleaned. */
     @Test
     void afterABuildOfAnotherVersion() throws Exception {
