@@ -64,7 +64,7 @@ public final class Models {
     }
 
     /**
-     * Opens the file that {@code nameOrFile} is, else the model of that name.
+     * Opens what {@code nameOrFile} {@linkplain #file means}.
      *
      * @throws CheckpointException if there is neither, or it cannot be used
      */

@@ -2,7 +2,10 @@ package io.audiomamba.cli;
 
 import io.audiomamba.data.Dataset;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.error.EnvironmentException;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -29,16 +32,28 @@ final class DatasetReader {
      */
     static Dataset read(Path path, Path output, PrintWriter err) {
         Dataset dataset = read(path, err);
-        if (output != null && isBelow(path.toAbsolutePath().normalize(), output.toAbsolutePath().normalize())
-                && isOfClassFolders(dataset, path)) {
+        if (output != null && isOfClassFolders(dataset, path) && isSeenIn(path, output)) {
             throw new ConfigurationException(output + ": lies in " + path
                     + ", where each folder is a class; name a folder elsewhere.");
         }
         return dataset;
     }
 
-    private static boolean isBelow(Path folder, Path path) {
-        return path.startsWith(folder) && !path.equals(folder);
+    /** Whether {@code output}, there or not, lies below {@code data}, and not in a hidden folder of it. */
+    private static boolean isSeenIn(Path data, Path output) {
+        try {
+            Path whole = output.toAbsolutePath().normalize();
+            Path there = whole;
+            while (!Files.exists(there)) {
+                there = there.getParent();
+            }
+            Path real = there.toRealPath().resolve(there.relativize(whole)).normalize();
+            Path root = data.toRealPath();
+            return real.startsWith(root) && !real.equals(root)
+                    && !root.relativize(real).getName(0).toString().startsWith(".");
+        } catch (IOException e) {
+            throw new EnvironmentException(output + ": cannot be found (" + e.getMessage() + ").", e);
+        }
     }
 
     private static boolean isOfClassFolders(Dataset dataset, Path path) {

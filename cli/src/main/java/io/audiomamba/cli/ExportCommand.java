@@ -16,7 +16,7 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /** {@code audiomamba export}. */
-@Command(name = "export", mixinStandardHelpOptions = true, description = "Writes a model for the authors' Python code, which loads it strictly.")
+@Command(name = "export", mixinStandardHelpOptions = true, description = "Writes a model for the authors' Python code.")
 final class ExportCommand implements Callable<Integer> {
 
     /** Names of publishers on the command line. */

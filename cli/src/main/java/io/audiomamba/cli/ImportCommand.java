@@ -39,6 +39,9 @@ final class ImportCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         Main.requireOther(spec, output, file, "FILE");
+        if (labels != null) {
+            Main.requireOther(spec, output, Path.of(labels), "--labels");
+        }
         try (ForeignCheckpoint checkpoint = ForeignCheckpoint.open(file)) {
             Description found = labels == null
                     ? checkpoint.description()

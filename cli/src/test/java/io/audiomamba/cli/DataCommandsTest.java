@@ -65,7 +65,10 @@ class DataCommandsTest {
             assertThat(run.err()).contains(among + ": lies in " + classes + ", where each folder is a class");
         }
         assertThat(among).doesNotExist();
-        assertThat(CommandRun.of("pack", classes, "-o", folder.resolve("beside")).code()).isEqualTo(Main.DONE);
+        Path hidden = classes.resolve(".packed"); // as a dataset's reader does not see it
+        for (Path other : List.of(folder.resolve("beside"), hidden)) {
+            assertThat(CommandRun.of("pack", classes, "-o", other).code()).isEqualTo(Main.DONE);
+        }
     }
 
     @Test

@@ -127,6 +127,14 @@ class LauncherIT {
         assertThat(doctor.code).isEqualTo(Main.ENVIRONMENT);
     }
 
+    @Test
+    void aFileThatIsCalledAsTheBundledModelDoesNotHideIt() throws Exception {
+        Files.writeString(folder.resolve("esc10"), "no model");
+        Sounds.noise(folder.resolve("clip.wav"), 1);
+        assertThat(run(Map.of(), "tag", "clip.wav").code).isEqualTo(Main.DONE);
+        assertThat(run(Map.of(), "tag", "--model", "./esc10", "clip.wav").code).isEqualTo(Main.INPUT_FAILED);
+    }
+
     /** Maven does not find out which libraries it needs there. */
     @Test
     void aPlatformThatLibTorchIsNotMadeFor() throws Exception {

@@ -346,6 +346,7 @@ class MainTest {
         for (CommandRun run : List.of(CommandRun.of("import", model, "-o", model),
                 CommandRun.of("export", model, "--format", "pth", "-o",
                         folder.resolve(".").resolve("model.safetensors")),
+                CommandRun.of("import", clip, "--labels", labels, "-o", labels),
                 CommandRun.of("init", "--preset", "nano_v0", "--labels", labels, "-o", labels))) {
             assertThat(run.code()).isEqualTo(Main.USAGE);
             assertThat(run.err()).contains("are the same file");

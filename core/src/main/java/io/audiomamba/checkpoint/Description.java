@@ -62,7 +62,7 @@ public record Description(ModelConfig model, String frontEnd, List<String> label
         require(new HashSet<>(labels).size() == labels.size() && labels.stream().noneMatch(String::isBlank),
                 "its labels are not all different and not blank");
         require(temperature > 0 && Double.isFinite(temperature), "its temperature is " + temperature);
-        require(List.of(frontEndOf(model.input()), trainedFrontEndOf(model.input())).contains(frontEnd),
+        require(frontEndOf(model.input()).equals(frontEnd) || trainedFrontEndOf(model.input()).equals(frontEnd),
                 "its model is fed by '" + model.input() + "' but its front end is '" + frontEnd + "'");
     }
 

@@ -24,7 +24,12 @@ public final class ParseProblem {
     public static String of(JacksonException e) {
         String problem = e.getOriginalMessage().replaceAll(" \\((start marker|for \\w+ starting) at .*\\)", "")
                 .replaceAll(", from `[^`]*`", "")
-                .replaceAll("^Cannot deserialize value of type `[^`]*` from (\\w+) value.*", "Unexpected $1")
+                .replaceAll(
+                        "^Cannot (?:deserialize value of type|construct instance of) `[^`]*`.*? from (\\w+) value.*",
+                        "Unexpected $1")
+                .replaceAll("^Cannot deserialize value of type `[^`]*` from (\\w+) (\".*\"): .*", "Unexpected $1 $2")
+                .replaceAll("^Cannot construct instance of `[^`]*`.*", "Unexpected value")
+                .replaceAll("^Cannot (?:map|coerce) `null`.*", "Unexpected null")
                 .replaceAll("^Trailing token .*", "Something follows its end").replaceAll("\\.$", "");
         return e.getLocation() == null || e.getLocation().getLineNr() < 1
                 ? problem

@@ -129,7 +129,8 @@ __device__ void borders(const Operands& in, const value* from, float* states, in
     }
     copyPart(0);
     // That compute-sanitizer's racecheck can follow who waits for whom: it counts barriers, and takes what a warp has written for
-    // seen only by warps that have passed more of them. So each team is one ahead of the team that hands on to it.
+    // seen only by warps that have passed more of them. So each team is one ahead of the team that hands on to it; the first, to which
+    // the last hands on, has passed those of a round more by then.
     for (int i = 0; i < team; i++) {
         meet(1 + team, TEAM * WARP);
     }

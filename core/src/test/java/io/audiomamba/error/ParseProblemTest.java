@@ -11,7 +11,7 @@ import tools.jackson.databind.ObjectMapper;
 
 class ParseProblemTest {
 
-    private record Content(int number, List<String> names) {}
+    private record Content(int number, List<String> names, List<Content> parts) {}
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
@@ -19,6 +19,9 @@ class ParseProblemTest {
             "[] | Unexpected Array (line 1, column 1)",
             "{\"names\":3} | Unexpected Integer (line 1, column 10)",
             "{} {} | Something follows its end (line 1, column 4)",
+            "{\"number\":\"one\"} | Unexpected String \"one\" (line 1, column 11)",
+            "{\"number\":null} | Unexpected null (line 1, column 11)",
+            "{\"parts\":[\"x\"]} | Unexpected String (line 1, column 11)",
             "{\"names\":[1 | Unexpected end-of-input: expected close marker for Array (line 1, column 12)"})
     void namesNoClassesAndNoSettings(String text, String problem) {
         JacksonException e = catchThrowableOfType(JacksonException.class,

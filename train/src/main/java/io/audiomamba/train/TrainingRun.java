@@ -18,6 +18,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -41,6 +42,8 @@ public final class TrainingRun {
     private static final String BEST = "best";
     private static final String DATA = "data";
     private static final String UNREADABLE = "unreadable";
+    /** Clips that a state notes as unreadable; of millions its header would be too large to be read. */
+    private static final int MOST_NOTED = 1000;
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final TypeReference<Map<String, String>> NAMES_AND_REASONS = new TypeReference<>() {
     };
@@ -50,7 +53,10 @@ public final class TrainingRun {
     private final Dataset training;
     private final Dataset validation;
     private volatile boolean stopping;
+    /** Of the whole training, also of what came before it was interrupted. */
     private final Map<String, String> unreadable = new LinkedHashMap<>();
+    /** Held-out clips that cannot be read, as far as the listener knows of them. */
+    private final Set<String> reported = new HashSet<>();
     private Predictions heldOut;
     private double best = Double.NEGATIVE_INFINITY;
 
@@ -256,7 +262,8 @@ public final class TrainingRun {
         Optional<Evaluator.Outcome> outcome = trainer.predict(validation, 1, () -> stopping);
         outcome.ifPresent(found -> {
             found.failures().forEach((clip, reason) -> {
-                if (unreadable.put(clip, reason) == null) {
+                unreadable.put(clip, reason);
+                if (reported.add(clip)) {
                     listener.unreadable(reason);
                 }
             });
@@ -293,8 +300,10 @@ public final class TrainingRun {
 
     private void saveState(Trainer trainer) {
         unreadable.putAll(trainer.unreadable());
+        Map<String, String> first = new LinkedHashMap<>();
+        unreadable.entrySet().stream().limit(MOST_NOTED).forEach(clip -> first.put(clip.getKey(), clip.getValue()));
         TrainingState.save(file(STATE), trainer, Map.of(BEST, Double.toString(best), DATA, training.fingerprint(),
-                UNREADABLE, JSON.writeValueAsString(unreadable)));
+                UNREADABLE, JSON.writeValueAsString(first)));
     }
 
     private Description calibrated(Description description, CrossValidation.Summary summary) {
