@@ -67,12 +67,10 @@ final class InfoCommand implements Callable<Integer> {
 
     private static Map<String, String> parametersOf(io.audiomamba.model.Parameters parameters) {
         Map<String, Long> modules = new LinkedHashMap<>();
-        parameters.tensors().forEach((name, tensor) -> {
-            if (!parameters.isBuffer(name)) {
-                String[] parts = name.split("\\.");
-                String module = parts[0].equals("layers") ? parts[0] + "." + parts[1] : parts[0];
-                modules.merge(module, tensor.numel(), Long::sum);
-            }
+        parameters.trainable().forEach((name, tensor) -> {
+            String[] parts = name.split("\\.");
+            String module = parts[0].equals("layers") ? parts[0] + "." + parts[1] : parts[0];
+            modules.merge(module, tensor.numel(), Long::sum);
         });
         Map<String, String> lines = new LinkedHashMap<>();
         modules.forEach((module, count) -> lines.put(module, count(count)));

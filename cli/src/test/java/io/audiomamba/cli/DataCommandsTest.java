@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -68,6 +70,20 @@ class DataCommandsTest {
         Path hidden = classes.resolve(".packed"); // as a dataset's reader does not see it
         for (Path other : List.of(folder.resolve("beside"), hidden)) {
             assertThat(CommandRun.of("pack", classes, "-o", other).code()).isEqualTo(Main.DONE);
+        }
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void norByAnotherName() throws IOException {
+        Path classes = folder.resolve("linked");
+        Sounds.noise(Files.createDirectories(classes.resolve("rain")).resolve("a.wav"), 0.5);
+        Path link = Files.createSymbolicLink(folder.resolve("link"), classes);
+        for (Path[] names : new Path[][] {{link, classes}, {classes, link}}) {
+            Path among = names[1].resolve("deep").resolve("out");
+            CommandRun run = CommandRun.of("pack", names[0], "-o", among);
+            assertThat(run.code()).isEqualTo(Main.USAGE);
+            assertThat(run.err()).contains(among + ": lies in " + names[0]);
         }
     }
 

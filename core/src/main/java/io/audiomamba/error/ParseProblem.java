@@ -28,11 +28,16 @@ public final class ParseProblem {
                         "^Cannot (?:deserialize value of type|construct instance of) `[^`]*`.*? from (\\w+) value.*",
                         "Unexpected $1")
                 .replaceAll("^Cannot deserialize value of type `[^`]*` from (\\w+) (\".*\"): .*", "Unexpected $1 $2")
-                .replaceAll("^Cannot construct instance of `[^`]*`.*", "Unexpected value")
+                .replaceAll("^Cannot construct instance of `[^`]*`, problem: (.*)", "$1")
                 .replaceAll("^Cannot (?:map|coerce) `null`.*", "Unexpected null")
                 .replaceAll("^Trailing token .*", "Something follows its end").replaceAll("\\.$", "");
         return e.getLocation() == null || e.getLocation().getLineNr() < 1
                 ? problem
-                : problem + " (line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr() + ")";
+                : at(problem, e.getLocation().getLineNr(), e.getLocation().getColumnNr());
+    }
+
+    /** A problem and where it is, counted from 1. */
+    public static String at(String problem, int line, int column) {
+        return problem + " (line " + line + ", column " + column + ")";
     }
 }

@@ -38,6 +38,20 @@ public sealed interface FrontEnd permits LogMel, KaldiFbank {
     Tensor apply(Tensor waveforms);
 
     /**
+     * Fills {@code window} with repetitions of its beginning.
+     *
+     * @param length samples there, one or more
+     */
+    static void repeat(float[] window, int length) {
+        if (length < 1) {
+            throw new IllegalArgumentException("nothing to repeat");
+        }
+        for (int filled = length; filled < window.length; filled *= 2) {
+            System.arraycopy(window, 0, window, filled, Math.min(filled, window.length - filled));
+        }
+    }
+
+    /**
      * The front end that {@link #name()} names, for tensors of {@code device}, in double precision.
      *
      * @throws ConfigurationException if there is none, as for a model of images

@@ -80,7 +80,9 @@ public final class KaldiFbank implements FrontEnd {
     @Override
     public float[] fit(float[] samples) {
         if (repeats) {
-            return LogMel.repeated(samples, windowSamples());
+            float[] window = Arrays.copyOf(samples, windowSamples());
+            FrontEnd.repeat(window, samples.length);
+            return window;
         }
         return samples.length < FRAME ? Arrays.copyOf(samples, FRAME) : samples;
     }

@@ -64,17 +64,8 @@ public final class LogMel implements FrontEnd {
     /** Repeats the sound until it fills a window, as HTS-AT does. */
     @Override
     public float[] fit(float[] samples) {
-        return repeated(samples, WINDOW);
-    }
-
-    static float[] repeated(float[] samples, int length) {
-        if (samples.length == 0) {
-            throw new IllegalArgumentException("nothing to repeat");
-        }
-        float[] window = Arrays.copyOf(samples, length);
-        for (int filled = samples.length; filled < length; filled *= 2) {
-            System.arraycopy(window, 0, window, filled, Math.min(filled, length - filled));
-        }
+        float[] window = Arrays.copyOf(samples, WINDOW);
+        FrontEnd.repeat(window, samples.length);
         return window;
     }
 

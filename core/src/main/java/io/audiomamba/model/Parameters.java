@@ -95,10 +95,16 @@ public final class Parameters implements AutoCloseable {
         return buffers.contains(name);
     }
 
+    /** The tensors that are no buffers, in the order of declaration. */
+    public Map<String, Tensor> trainable() {
+        Map<String, Tensor> trainable = new LinkedHashMap<>(tensors);
+        trainable.keySet().removeAll(buffers);
+        return trainable;
+    }
+
     /** The number of trainable values. */
     public long count() {
-        return tensors.entrySet().stream().filter(entry -> !isBuffer(entry.getKey()))
-                .mapToLong(entry -> entry.getValue().numel()).sum();
+        return trainable().values().stream().mapToLong(Tensor::numel).sum();
     }
 
     /** Moves every tensor; layers that hold them follow. */

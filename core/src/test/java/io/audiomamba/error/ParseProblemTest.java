@@ -11,7 +11,14 @@ import tools.jackson.databind.ObjectMapper;
 
 class ParseProblemTest {
 
-    private record Content(int number, List<String> names, List<Content> parts) {}
+    private record Content(int number, List<String> names, List<Content> parts) {
+
+        Content {
+            if (number < 0) {
+                throw new IllegalArgumentException("It is below 0");
+            }
+        }
+    }
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '~', value = {
@@ -20,6 +27,7 @@ class ParseProblemTest {
             "{\"names\":3} | Unexpected Integer (line 1, column 10)",
             "{} {} | Something follows its end (line 1, column 4)",
             "{\"number\":\"one\"} | Unexpected String \"one\" (line 1, column 11)",
+            "{\"number\":-1} | It is below 0 (line 1, column 13)",
             "{\"number\":null} | Unexpected null (line 1, column 11)",
             "{\"parts\":[\"x\"]} | Unexpected String (line 1, column 11)",
             "{\"names\":[1 | Unexpected end-of-input: expected close marker for Array (line 1, column 12)"})

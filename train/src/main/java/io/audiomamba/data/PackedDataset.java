@@ -66,7 +66,13 @@ public final class PackedDataset implements Dataset.Sounds {
     /** The content of {@code index.json}. */
     record Index(String title, int sampleRate, List<String> labels, List<Entry> clips) {}
 
-    record Entry(String name, String shard, List<Integer> labels, int fold) {}
+    record Entry(String name, String shard, List<Integer> labels, int fold) {
+
+        private boolean isSound(int classes) {
+            return name != null && shard != null && shard.matches(SHARD) && labels != null && !labels.isEmpty()
+                    && labels.stream().allMatch(label -> label >= 0 && label < classes);
+        }
+    }
 
     private final Path folder;
     private final int rate;
@@ -97,10 +103,7 @@ public final class PackedDataset implements Dataset.Sounds {
             Index index = ParseProblem.required(JSON.readValue(file.toFile(), Index.class));
             boolean sound = index.title() != null && index.sampleRate() > 0 && index.labels() != null
                     && index.clips() != null
-                    && index.clips().stream().allMatch(clip -> clip.name() != null && clip.shard() != null
-                            && clip.shard().matches(SHARD) && clip.labels() != null && !clip.labels().isEmpty()
-                            && clip.labels().stream()
-                                    .allMatch(label -> label >= 0 && label < index.labels().size()));
+                    && index.clips().stream().allMatch(clip -> clip.isSound(index.labels().size()));
             if (!sound) {
                 throw new ConfigurationException(
                         file + ": is damaged: it is not an index that 'audiomamba pack' writes.");

@@ -38,11 +38,8 @@ public final class FlatParameters implements AutoCloseable {
         parameters.to(device);
         List<Part> parts = new ArrayList<>();
         List<Part> others = new ArrayList<>();
-        parameters.tensors().forEach((name, tensor) -> {
-            if (!parameters.isBuffer(name)) {
-                (decays(name, tensor) ? parts : others).add(new Part(name, tensor));
-            }
-        });
+        parameters.trainable().forEach(
+                (name, tensor) -> (decays(name, tensor) ? parts : others).add(new Part(name, tensor)));
         decayed = parts.stream().mapToLong(part -> part.tensor().numel()).sum();
         parts.addAll(others);
         try (var _ = new PointerScope()) {

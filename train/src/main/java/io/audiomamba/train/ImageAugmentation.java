@@ -1,5 +1,6 @@
 package io.audiomamba.train;
 
+import io.audiomamba.frontend.FrontEnd;
 import io.audiomamba.torch.Tensors;
 import java.util.Arrays;
 import java.util.random.RandomGenerator;
@@ -15,10 +16,10 @@ final class ImageAugmentation {
     private final Recipe.Augment recipe;
     private final double perDecibel;
 
-    /** @param perDecibel as {@link io.audiomamba.frontend.FrontEnd#perDecibel} */
-    ImageAugmentation(Recipe.Augment recipe, double perDecibel) {
+    /** @param frontEnd that the images are of */
+    ImageAugmentation(Recipe.Augment recipe, FrontEnd frontEnd) {
         this.recipe = recipe;
-        this.perDecibel = perDecibel;
+        this.perDecibel = frontEnd.perDecibel();
     }
 
     /** Changes {@code images}, (B, frames, bins). */

@@ -37,7 +37,7 @@ final class Objective {
         mixedPrecision = recipe.train().precision() == Recipe.Precision.BFLOAT16 && device.is_cuda();
         this.frontEnd = FrontEnd.named(frontEnd, device, mixedPrecision ? ScalarType.Float : ScalarType.Double);
         kernel = ScanKernels.best(device);
-        augmentation = new ImageAugmentation(recipe.augment(), this.frontEnd.perDecibel());
+        augmentation = new ImageAugmentation(recipe.augment(), this.frontEnd);
         mixing = new Mixing(recipe.augment());
     }
 

@@ -95,11 +95,9 @@ final class RecipeYaml {
     }
 
     private static String problem(JacksonException e) {
-        return e.getCause() instanceof MarkedYamlEngineException marked
-                ? marked.getProblem() + marked.getProblemMark()
-                        .map(mark -> " (line " + (mark.getLine() + 1) + ", column "
-                                + (mark.getColumn() + 1) + ")")
-                        .orElse("")
+        return e.getCause() instanceof MarkedYamlEngineException marked && marked.getProblemMark().isPresent()
+                ? ParseProblem.at(marked.getProblem(), marked.getProblemMark().get().getLine() + 1,
+                        marked.getProblemMark().get().getColumn() + 1)
                 : ParseProblem.of(e);
     }
 

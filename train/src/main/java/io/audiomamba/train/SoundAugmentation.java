@@ -1,5 +1,6 @@
 package io.audiomamba.train;
 
+import io.audiomamba.frontend.FrontEnd;
 import java.util.Arrays;
 import java.util.random.RandomGenerator;
 
@@ -29,9 +30,7 @@ final class SoundAugmentation {
         int beforeEnd = Math.min(period, (int) Math.ceil(length - start));
         play(part, start * speed, speed, gain, window, 0, beforeEnd);
         play(part, (start + beforeEnd - length) * speed, speed, gain, window, beforeEnd, period);
-        for (int filled = period; filled < window.length; filled *= 2) {
-            System.arraycopy(window, 0, window, filled, Math.min(filled, window.length - filled));
-        }
+        FrontEnd.repeat(window, period);
     }
 
     /** A random part that is not silent. */

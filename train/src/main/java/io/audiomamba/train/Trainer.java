@@ -17,11 +17,9 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
-import java.util.stream.Collectors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Device;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -91,16 +89,11 @@ public final class Trainer implements AutoCloseable {
         frontEnd = FrontEnd.named(description.frontEnd(), device);
         objective = new Objective(recipe, model, description.frontEnd(), device);
         flat = new FlatParameters(parameters, device,
-                new LayerRates(config, recipe.optimizer()).checked(trainable(parameters)));
+                new LayerRates(config, recipe.optimizer()).checked(parameters.trainable().keySet()));
         optimizer = new AdamW(recipe.optimizer(), flat);
         averages = new WeightAverages(recipe.train(), flat.values());
         batches = new Batches(dataset, recipe, frontEnd, device, this::examples);
         gradientStep = new GradientStep(objective, config, batches.size(), device);
-    }
-
-    private static Set<String> trainable(Parameters parameters) {
-        return parameters.tensors().keySet().stream().filter(name -> !parameters.isBuffer(name))
-                .collect(Collectors.toSet());
     }
 
     private static Description describe(ModelConfig config, Recipe recipe, Dataset dataset, InitialWeights weights) {

@@ -2,6 +2,10 @@ package io.audiomamba.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.audiomamba.frontend.FrontEnd;
+import io.audiomamba.frontend.KaldiFbank;
+import io.audiomamba.frontend.LogMel;
+import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Tensors;
 import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
@@ -15,16 +19,17 @@ class ImageAugmentationTest {
 
     /** Three images of different constants, changed. */
     private static float[][][] apply(long seed, String... settings) {
-        return apply(seed, 1, settings);
+        return apply(LogMel.NAME, seed, settings);
     }
 
-    private static float[][][] apply(long seed, double perDecibel, String... settings) {
+    private static float[][][] apply(String frontEnd, long seed, String... settings) {
         float[] values = new float[3 * FRAMES * BINS];
         for (int i = 0; i < values.length; i++) {
             values[i] = 1 + i / (FRAMES * BINS);
         }
         try (var _ = new PointerScope()) {
-            Tensor out = new ImageAugmentation(TinyTraining.recipe(settings).augment(), perDecibel)
+            Tensor out = new ImageAugmentation(TinyTraining.recipe(settings).augment(),
+                    FrontEnd.named(frontEnd, Devices.cpu()))
                     .apply(Tensors.of(values, 3, FRAMES, BINS), new Random(seed));
             assertThat(Tensors.shape(out)).containsExactly(3, FRAMES, BINS);
             float[] flat = Tensors.toFloats(out);
@@ -103,10 +108,13 @@ class ImageAugmentationTest {
     @Test
     void filtersAreInDecibelsWhateverAnImageIsIn() {
         String[] onlyFilters = {"augment.time_masks=0", "augment.frequency_masks=0", "augment.filter_db=6.0"};
-        float[] decibels = apply(1, 1, onlyFilters)[0][0];
-        float[] tenths = apply(1, 0.1, onlyFilters)[0][0];
+        float[] decibels = apply(LogMel.NAME, 1, onlyFilters)[0][0];
+        float[] normalised = apply(KaldiFbank.REPEATING, 1, onlyFilters)[0][0];
+        float perDecibel = (float) (Math.log(10) / 10 / (2 * 4.5689974));
         for (int f = 0; f < BINS; f++) {
-            assertThat(tenths[f] - 1).isCloseTo((decibels[f] - 1) / 10, org.assertj.core.api.Assertions.within(1e-5f));
+            assertThat(normalised[f] - 1).isCloseTo((decibels[f] - 1) * perDecibel,
+                    org.assertj.core.api.Assertions.within(1e-5f));
         }
+        assertThat(decibels[0]).as("filtered").isNotCloseTo(1f, org.assertj.core.api.Assertions.within(0.1f));
     }
 }

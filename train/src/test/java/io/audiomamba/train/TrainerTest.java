@@ -9,6 +9,8 @@ import io.audiomamba.data.Dataset;
 import io.audiomamba.error.AudioException;
 import io.audiomamba.error.CheckpointException;
 import io.audiomamba.error.ConfigurationException;
+import io.audiomamba.frontend.KaldiFbank;
+import io.audiomamba.frontend.LogMel;
 import io.audiomamba.torch.Devices;
 import io.audiomamba.torch.Tensors;
 import java.io.IOException;
@@ -40,6 +42,16 @@ class TrainerTest {
 
     private static Trainer trainer(String... settings) {
         return new Trainer(TinyTraining.recipe(settings), tones, Devices.cpu());
+    }
+
+    /** As {@link BatchesTest#aShortClipFillsTheWindow} wants it. */
+    @Test
+    void aModelHearsShortClipsAsItIsTrained() {
+        for (String[] preset : new String[][] {{"nano_s1_chunky", LogMel.NAME}, {"dass_small", KaldiFbank.REPEATING}}) {
+            try (Trainer trainer = trainer("model.preset=" + preset[0])) {
+                assertThat(trainer.description().frontEnd()).isEqualTo(preset[1]);
+            }
+        }
     }
 
     private static float[] values(Trainer trainer) {
